@@ -1,0 +1,83 @@
+//! What happens, as a closed set. Log lines and self-metrics both follow from these values, so they cannot disagree.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    model::{IgnoreReason, ObjectId, Quarantine, Timestamp},
+    store::{FailureReason, Operation},
+};
+
+/// Takes every event. The composition root gives one that logs and counts.
+pub type Observer = Arc<dyn Fn(&Event) + Send + Sync>;
+
+/// Which partitions a scan lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScanKind {
+    /// Those that end within the last hour, at every poll.
+    Recent,
+    /// The whole lookback, on the slower beat.
+    Full,
+    /// Between one and two lookbacks, once a day, for objects that came too late.
+    Late,
+}
+
+impl ScanKind {
+    /// The word in the log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Recent => "recent",
+            Self::Full => "full",
+            Self::Late => "late",
+        }
+    }
+}
+
+/// One thing that happened.
+#[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "the fields are the log fields, named once here")]
+pub enum Event {
+    /// One request to a store was answered or given up, retries each on their own.
+    StoreRequest { source: Arc<str>, operation: Operation, failure: Option<FailureReason> },
+    /// A source was listed to its end.
+    ScanFinished { source: Arc<str>, kind: ScanKind, listed: u64, found: u64, duration: Duration },
+    /// A source could not be listed to its end. What was found until then is kept.
+    ScanFailed { source: Arc<str>, kind: ScanKind, reason: FailureReason, error: String, retry_in: Duration },
+    /// Number of objects of a source that are found but not settled.
+    Pending { source: Arc<str>, objects: u64 },
+    /// An object cannot be read now and will be tried again.
+    ObjectPutBack {
+        source: Arc<str>,
+        object: ObjectId,
+        reason: FailureReason,
+        error: String,
+        retry_in: Duration,
+    },
+    /// An object is no flow log of its source.
+    ObjectIgnored { source: Arc<str>, object: ObjectId, reason: IgnoreReason },
+    /// An object came after its partition had left the window.
+    ObjectRefusedLate { source: Arc<str>, object: ObjectId },
+    /// An object was set aside.
+    ObjectQuarantined { source: Arc<str>, object: ObjectId, why: Quarantine },
+    /// An object was gone before it could be read.
+    ObjectGone { source: Arc<str>, object: ObjectId },
+    /// An object changed after it had been settled.
+    ObjectMutated { source: Arc<str>, object: ObjectId },
+    /// A batch is durable.
+    Committed { objects: u64, records: u64, at: Timestamp },
+    /// A batch could not be made durable; nothing of it counts and its objects will be read again.
+    CommitFailed { error: String, retry_in: Duration },
+    /// Every source has been read once: the flow families are shown from here on.
+    FirstScanComplete { objects: u64 },
+    /// Zones, port groups, NAT gateways or counting rules differ from those of the last run.
+    ClassifierChanged,
+    /// The records show the az_id of a zone that is configured without one.
+    AzIdMissing { zone: Arc<str>, az_id: Arc<str> },
+    /// A source has logs of a region that is not its own; they are priced at the source's region.
+    ForeignRegion { source: Arc<str>, region: Arc<str> },
+    /// The series limit is reached: new label sets go to the overflow series.
+    SeriesLimitReached { limit: usize },
+    /// Partitions left the window and are kept as hashes.
+    PartitionsSealed { partitions: u64 },
+    /// Hours older than the ledger keeps are only in the totals now.
+    HoursFolded { hours: u64 },
+}

@@ -1,0 +1,126 @@
+//! Every bound of the program, with its reason. Nothing grows without one of these.
+
+use std::time::Duration;
+
+/// Objects in one commit. A commit costs one fsync; 64 make its share small and keep the redo after a crash short.
+pub const COMMIT_OBJECTS: usize = 64;
+
+/// Ledger rows in one commit, so that one transaction stays in the tens of milliseconds.
+pub const COMMIT_ROWS: usize = 20_000;
+
+/// How long a finished object waits for its batch to fill.
+pub const COMMIT_DELAY: Duration = Duration::from_millis(500);
+
+/// Objects found but not yet read that are held in memory. Discovery waits while it is full.
+pub const BACKLOG_OBJECTS: usize = 2_048;
+
+/// Keys in one page of a listing (the maximum of the S3 API).
+pub const LIST_PAGE_KEYS: i32 = 1_000;
+
+/// Pages of one listing: 10 million keys under one account and region inside the window. More is a mistake in `url`.
+pub const LIST_PAGES: usize = 10_000;
+
+/// Accounts, and regions of an account, that one source may have.
+pub const ROOTS: usize = 10_000;
+
+/// Every how many polls the whole lookback is listed, and accounts and regions are looked for anew.
+pub const FULL_SCAN_EVERY: u32 = 10;
+
+/// How long after its end a partition is listed at every poll. Real listings have stragglers 21 minutes after the
+/// slot; an hour is three times that.
+pub const RECENT_PARTITIONS: Duration = Duration::from_secs(3600);
+
+/// How often partitions between one and two lookbacks old are searched for objects that came too late.
+pub const LATE_SCAN_EVERY: Duration = Duration::from_secs(24 * 3600);
+
+/// How far ahead of the clock a partition may begin and still be read: other hosts' clocks differ.
+pub const FUTURE_PARTITIONS: Duration = Duration::from_secs(3600);
+
+/// Keys outside every partition that are remembered, so that each is counted as ignored once.
+pub const FOREIGN_KEYS: usize = 10_000;
+
+/// A record's time further than this from its object's partition is not believed.
+pub const RECORD_TIME_TOLERANCE: Duration = Duration::from_secs(24 * 3600);
+
+/// Hours that the ledger keeps apart before they are only in the totals: 400 days.
+pub const LEDGER_HOURS: i64 = 400 * 24;
+
+/// Hours whose cost a snapshot carries: a month of 31 days and the seven days before its first hour, with a margin.
+pub const COST_HOURS: i64 = 45 * 24;
+
+/// An hour is settled this long after its end: nearly all of its records have been delivered and read.
+pub const HOUR_SETTLES_AFTER: Duration = Duration::from_secs(30 * 60);
+
+/// How often the process may die while decoding an object before the object is set aside.
+pub const DECODE_ATTEMPTS: u32 = 3;
+
+/// Bytes up to which an object is fetched whole: a second round trip costs more than the bytes it could save.
+pub const WHOLE_OBJECT_BYTES: u64 = 1 << 20;
+
+/// Bytes fetched from the end of a larger object to find its Parquet footer.
+pub const FOOTER_BYTES: u64 = 64 << 10;
+
+/// A gap between two wanted ranges that is fetched along rather than paid for with another request.
+pub const COALESCE_GAP_BYTES: u64 = 128 << 10;
+
+/// Largest Parquet footer that is read. Footers of flow logs are kilobytes.
+pub const PARQUET_FOOTER_BYTES: u64 = 16 << 20;
+
+/// Records decoded at a time: large enough to amortise, small enough for the cache.
+pub const BATCH_ROWS: usize = 8_192;
+
+/// Distinct remarks (for example zones without their az_id) that one object may carry.
+pub const HINTS: usize = 64;
+
+/// Attempts of one store request before the object or scan is put back.
+pub const STORE_ATTEMPTS: u32 = 4;
+
+/// First pause between attempts; doubles each time, with full jitter.
+pub const STORE_BACKOFF: Duration = Duration::from_millis(200);
+
+/// Longest pause between attempts of one request.
+pub const STORE_BACKOFF_MAX: Duration = Duration::from_secs(20);
+
+/// Deadline of one listing page.
+pub const LIST_DEADLINE: Duration = Duration::from_secs(60);
+
+/// Deadline of one object: 256 MiB at 1 MiB/s, rounded up.
+pub const OBJECT_DEADLINE: Duration = Duration::from_secs(300);
+
+/// First pause before an object that failed is tried again; doubles up to [`OBJECT_RETRY_MAX`].
+pub const OBJECT_RETRY: Duration = Duration::from_secs(30);
+
+/// Longest pause before an object that failed is tried again.
+pub const OBJECT_RETRY_MAX: Duration = Duration::from_secs(30 * 60);
+
+/// Longest pause of a source whose scans fail.
+pub const SCAN_BACKOFF_MAX: Duration = Duration::from_secs(10 * 60);
+
+/// Quarantined objects that are kept with their particulars; beyond, the oldest lose theirs but stay counted.
+pub const QUARANTINE_ROWS: usize = 10_000;
+
+/// Bytes of text kept of one quarantine reason.
+pub const DETAIL_BYTES: usize = 512;
+
+/// Open connections of the web server.
+pub const CONNECTIONS: usize = 512;
+
+/// Time for a request's headers to arrive, and for an idle connection to send the next request.
+pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Longest life of one connection without a finished response.
+pub const CONNECTION_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Bytes of request headers.
+pub const HEADER_BYTES: usize = 16 << 10;
+
+/// Time that open requests and the running commit get after SIGTERM. Below Kubernetes' 30 s grace period.
+pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
+
+/// Characters of a configured name.
+pub const NAME_CHARS: usize = 128;
+
+const _: () = assert!(STORE_BACKOFF.as_millis() < STORE_BACKOFF_MAX.as_millis());
+const _: () = assert!(LIST_DEADLINE.as_secs() < OBJECT_DEADLINE.as_secs());
+const _: () = assert!(COST_HOURS >= (31 + 7) * 24 && COST_HOURS < LEDGER_HOURS);
+const _: () = assert!(FOOTER_BYTES < WHOLE_OBJECT_BYTES);

@@ -1,0 +1,2 @@
+//! flowcost-exporter
+fn main() {}

@@ -1,0 +1,1 @@
+//! What a gigabyte costs, by region and charge.

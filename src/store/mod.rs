@@ -1,0 +1,140 @@
+//! Where objects are: list keys and read bytes, and nothing else.
+//!
+//! Refuses to know what a flow log is. A store returns every object of a listing and exactly the bytes that an
+//! object has, or an error; it never returns part of either as if it were all.
+
+pub mod local;
+pub mod s3;
+
+use std::ops::Range;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::model::Listed;
+
+/// One page of a listing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Page {
+    /// Objects, in ascending order of their keys.
+    pub objects: Vec<Listed>,
+    /// With a delimiter: the distinct next path segments below the prefix, each as a full prefix with its slash.
+    pub prefixes: Vec<String>,
+    /// What to ask the next page with; `None` at the end.
+    pub next: Option<String>,
+}
+
+/// What to list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListRequest<'a> {
+    /// Keys begin with this.
+    pub prefix: &'a str,
+    /// Keys are greater than this, in byte order (only where there is no delimiter).
+    pub start_after: Option<&'a str>,
+    /// Whether keys are cut at the next slash and returned as prefixes.
+    pub delimited: bool,
+    /// [`Page::next`] of the page before.
+    pub page: Option<&'a str>,
+}
+
+/// A place that has objects.
+#[async_trait]
+pub trait ObjectStore: Send + Sync {
+    /// One page of a listing.
+    async fn list(&self, request: ListRequest<'_>) -> Result<Page, StoreError>;
+
+    /// The bytes of an object, or of a range of it. Pinned to [`Listed::version`] where that is known: a replaced
+    /// object is [`FailureReason::Changed`], never a mixture. The result has exactly the length asked for.
+    async fn get(&self, object: &Listed, range: Option<Range<u64>>) -> Result<Bytes, StoreError>;
+}
+
+/// Which operation a request was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Operation {
+    /// One page of a listing.
+    List,
+    /// An object or a range of it.
+    Get,
+}
+
+impl Operation {
+    /// All operations.
+    pub const ALL: [Self; 2] = [Self::List, Self::Get];
+
+    /// The label value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::List => "list",
+            Self::Get => "get",
+        }
+    }
+}
+
+/// Why a request failed: the label value, the log field and the decision to retry follow from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FailureReason {
+    /// The store asked to slow down.
+    Throttled,
+    /// No permission, or no valid credentials.
+    Denied,
+    /// No such bucket, folder or object.
+    NotFound,
+    /// No answer in time, or an answer slower than the minimum throughput.
+    Timeout,
+    /// The object is not the one that was listed any more.
+    Changed,
+    /// The connection could not be made or broke.
+    Network,
+    /// The store reported a fault of its own.
+    Server,
+    /// Anything else: an answer that makes no sense, a client-side fault.
+    Other,
+}
+
+impl FailureReason {
+    /// All reasons, in label order of the exposition.
+    pub const ALL: [Self; 8] = [
+        Self::Throttled,
+        Self::Denied,
+        Self::NotFound,
+        Self::Timeout,
+        Self::Changed,
+        Self::Network,
+        Self::Server,
+        Self::Other,
+    ];
+
+    /// The label value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Throttled => "throttled",
+            Self::Denied => "denied",
+            Self::NotFound => "not_found",
+            Self::Timeout => "timeout",
+            Self::Changed => "changed",
+            Self::Network => "network",
+            Self::Server => "server",
+            Self::Other => "other",
+        }
+    }
+
+    /// Whether the same request can succeed a moment later.
+    pub fn is_transient(self) -> bool {
+        matches!(self, Self::Throttled | Self::Timeout | Self::Network | Self::Server)
+    }
+}
+
+/// A failed request, after its retries.
+#[derive(Debug, thiserror::Error)]
+#[error("{operation} {target}: {reason}", operation = .operation.as_str(), reason = .reason.as_str())]
+pub struct StoreError {
+    /// What was asked.
+    pub operation: Operation,
+    /// Of what: bucket and prefix, or bucket and key.
+    pub target: String,
+    /// Why it failed.
+    pub reason: FailureReason,
+    /// The cause, where there is one.
+    #[source]
+    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}

@@ -1,0 +1,1 @@
+//! Integration tests, one binary; the file names are the table of contents.
