@@ -155,7 +155,9 @@ pub fn is_region(text: &str) -> bool {
     (2..=4).contains(&area.len())
         && area.bytes().all(|byte| byte.is_ascii_lowercase())
         && (3..=5).contains(&count)
-        && parts.take(count - 2).all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase()))
+        && parts
+            .take(count - 2)
+            .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase()))
         && (1..=2).contains(&last.len())
         && last.bytes().all(|byte| byte.is_ascii_digit())
 }
@@ -197,10 +199,14 @@ pub struct Layout {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LayoutError {
     /// Neither a known word nor a template.
-    #[error("is no layout: use auto, daily, hourly, hive-daily, hive-hourly, or a template with {{year}}, {{month}} and {{day}}")]
+    #[error(
+        "is no layout: use auto, daily, hourly, hive-daily, hive-hourly, or a template with {{year}}, {{month}} and {{day}}"
+    )]
     Unknown,
     /// A token that does not exist.
-    #[error("has the unknown token {{{0}}}: the tokens are {{account}}, {{region}}, {{year}}, {{month}}, {{day}} and {{hour}}")]
+    #[error(
+        "has the unknown token {{{0}}}: the tokens are {{account}}, {{region}}, {{year}}, {{month}}, {{day}} and {{hour}}"
+    )]
     Token(String),
     /// A brace without its partner.
     #[error("has a brace that is not closed")]
@@ -209,7 +215,9 @@ pub enum LayoutError {
     #[error("has the token {{{0}}} twice")]
     Twice(&'static str),
     /// Date tokens missing or out of order.
-    #[error("needs {{year}}, {{month}}, {{day}} and then perhaps {{hour}}, in this order and after {{account}} and {{region}}: a listing must be in the order of time")]
+    #[error(
+        "needs {{year}}, {{month}}, {{day}} and then perhaps {{hour}}, in this order and after {{account}} and {{region}}: a listing must be in the order of time"
+    )]
     Order,
     /// Empty segments or a leading slash.
     #[error("must not begin with a slash or contain an empty path segment")]
@@ -222,7 +230,9 @@ const HIVE: &str = "AWSLogs/aws-account-id={account}/aws-service=vpcflowlogs/aws
 impl Layout {
     /// Reads `layout` of a source.
     pub fn parse(text: &str) -> Result<Self, LayoutError> {
-        let aws = |template: &str, hour| Template::parse(template).map(|t| Template { hour, names: Names::Aws, ..t });
+        let aws = |template: &str, hour| {
+            Template::parse(template).map(|t| Template { hour, names: Names::Aws, ..t })
+        };
         let templates = match text {
             "auto" => vec![aws(PLAIN, HourUse::Either)?, aws(HIVE, HourUse::Either)?],
             "daily" => vec![aws(PLAIN, HourUse::Absent)?],
@@ -474,9 +484,11 @@ fn aws_flow_log_id(name: &str) -> Option<&str> {
     let service = words.next().filter(|word| *word == "vpcflowlogs");
     let region = words.next().filter(|word| is_region(word));
     let id = words.next().filter(|word| is_flow_log_id(word))?;
-    let time = words.next().filter(|word| word.len() == 14 && word.as_bytes()[8] == b'T' && word.ends_with('Z'));
+    let time =
+        words.next().filter(|word| word.len() == 14 && word.as_bytes()[8] == b'T' && word.ends_with('Z'));
     let hash = words.next().filter(|word| !word.is_empty());
-    (account.is_some() && service.is_some() && region.is_some() && time.is_some() && hash.is_some()).then_some(id)
+    (account.is_some() && service.is_some() && region.is_some() && time.is_some() && hash.is_some())
+        .then_some(id)
 }
 
 #[cfg(test)]
@@ -485,7 +497,11 @@ mod tests {
 
     const NAME: &str = "123456789012_vpcflowlogs_us-east-1_fl-0a1b2c3d_20251209T1000Z_5d41402a.log.parquet";
 
-    fn parse(layout: &str, root: &str, key: &str) -> Result<(i64, PartitionSpan, Option<String>), IgnoreReason> {
+    fn parse(
+        layout: &str,
+        root: &str,
+        key: &str,
+    ) -> Result<(i64, PartitionSpan, Option<String>), IgnoreReason> {
         let layout = Layout::parse(layout).expect("layout");
         let head = layout.heads().last().expect("one");
         head.dates()
@@ -509,7 +525,10 @@ mod tests {
         assert_eq!(parse("auto", "r/", &format!("r/year=2025/month=12/day=09/{NAME}")), day);
         let free = "x/{year}-{month}-{day}T{hour}/";
         assert_eq!(parse(free, "", "2025-12-09T10/any.gz"), Ok((DAY + 10, PartitionSpan::Hour, None)));
-        assert_eq!(parse(free, "", "2025-12-09T10/fl-12ab_x.parquet").expect("ok").2, Some("fl-12ab".to_owned()));
+        assert_eq!(
+            parse(free, "", "2025-12-09T10/fl-12ab_x.parquet").expect("ok").2,
+            Some("fl-12ab".to_owned())
+        );
     }
 
     #[test]
@@ -575,7 +594,9 @@ mod tests {
 
     #[test]
     fn regions_and_accounts() {
-        for region in ["us-east-1", "us-gov-west-1", "cn-north-1", "ap-southeast-10", "us-iso-east-1", "mx-central-1"] {
+        for region in
+            ["us-east-1", "us-gov-west-1", "cn-north-1", "ap-southeast-10", "us-iso-east-1", "mx-central-1"]
+        {
             assert!(is_region(region), "{region}");
         }
         for other in ["us-east", "useast1", "US-EAST-1", "us--1", "", "us-east-1a", "a-b-c"] {
