@@ -333,6 +333,11 @@ impl<'a> Head<'a> {
         self.template.head.len()
     }
 
+    /// Whether it is one of AWS's own, which begin with `AWSLogs/` wherever the prefix of the source ends.
+    pub fn is_aws(&self) -> bool {
+        self.template.names == Names::Aws
+    }
+
     /// Whether dates begin at the prefix itself.
     pub fn is_empty(&self) -> bool {
         self.template.head.is_empty()
