@@ -39,7 +39,14 @@ pub enum Event {
     /// One request to a store was answered or given up, retries each on their own.
     StoreRequest { source: Arc<str>, operation: Operation, failure: Option<FailureReason> },
     /// A source was listed to its end.
-    ScanFinished { source: Arc<str>, kind: ScanKind, listed: u64, found: u64, duration: Duration },
+    ScanFinished {
+        source: Arc<str>,
+        kind: ScanKind,
+        listed: u64,
+        found: u64,
+        duration: Duration,
+        at: Timestamp,
+    },
     /// A source could not be listed to its end. What was found until then is kept.
     ScanFailed { source: Arc<str>, kind: ScanKind, reason: FailureReason, error: String, retry_in: Duration },
     /// Number of objects of a source that are found but not settled.
@@ -75,7 +82,7 @@ pub enum Event {
     /// A source has logs of a region that is not its own; they are priced at the source's region.
     ForeignRegion { source: Arc<str>, region: Arc<str> },
     /// The series limit is reached: new label sets go to the overflow series.
-    SeriesLimitReached { limit: usize },
+    SeriesLimitReached,
     /// Partitions left the window and are kept as hashes.
     PartitionsSealed { partitions: u64 },
     /// Hours older than the ledger keeps are only in the totals now.

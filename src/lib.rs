@@ -46,7 +46,7 @@ pub mod ledger;
 
 pub mod expose;
 
-pub mod pipeline;
+// pub mod pipeline;
 
 pub mod app;
 

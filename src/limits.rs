@@ -11,8 +11,8 @@ pub const COMMIT_ROWS: usize = 20_000;
 /// How long a finished object waits for its batch to fill.
 pub const COMMIT_DELAY: Duration = Duration::from_millis(500);
 
-/// Objects found but not yet read that are held in memory. Discovery waits while it is full.
-pub const BACKLOG_OBJECTS: usize = 2_048;
+/// Objects found but not yet read that are held in memory, some 350 bytes each. Discovery waits while it is full.
+pub const BACKLOG_OBJECTS: usize = 20_000;
 
 /// Keys in one page of a listing (the maximum of the S3 API).
 pub const LIST_PAGE_KEYS: i32 = 1_000;
