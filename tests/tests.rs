@@ -1,1 +1,3 @@
 //! Integration tests, one binary; the file names are the table of contents.
+
+mod architecture;
