@@ -1,1 +1,5 @@
 //! Integration tests, one binary; the file names are the table of contents.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
+
+mod demo_folder;
