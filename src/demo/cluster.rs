@@ -313,8 +313,8 @@ mod tests {
     fn every_address_is_inside_a_subnet_of_its_zone() {
         let topology = Topology::new();
         let zone_of = |address: IpAddr| {
-            let inside = |cidr: &&str| cidr.parse::<ipnet::IpNet>().unwrap().contains(&address);
-            ZONES.iter().find(|zone| zone.cidrs.iter().any(|cidr| inside(&cidr))).map(|zone| zone.az_id)
+            let inside = |cidr: &str| cidr.parse::<ipnet::IpNet>().unwrap().contains(&address);
+            ZONES.iter().find(|zone| zone.cidrs.iter().any(|cidr| inside(cidr))).map(|zone| zone.az_id)
         };
         for interface in &topology.interfaces {
             assert_eq!(zone_of(interface.primary), interface.blank.az_id.as_deref());
