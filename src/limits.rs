@@ -120,6 +120,9 @@ pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
 /// Characters of a configured name.
 pub const NAME_CHARS: usize = 128;
 
+/// Records a minute that the demo writes at most: a file covers up to five minutes and is built in memory.
+pub const DEMO_ROWS_PER_MINUTE: u32 = 100_000;
+
 const _: () = assert!(STORE_BACKOFF.as_millis() < STORE_BACKOFF_MAX.as_millis());
 const _: () = assert!(LIST_DEADLINE.as_secs() < OBJECT_DEADLINE.as_secs());
 const _: () = assert!(COST_HOURS >= (31 + 7) * 24 && COST_HOURS < LEDGER_HOURS);

@@ -1,3 +1,6 @@
 //! Integration tests, one binary; the file names are the table of contents.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
+
 mod architecture;
+mod demo_folder;
