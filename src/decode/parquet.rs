@@ -133,7 +133,8 @@ fn corrupt(error: &dyn std::error::Error) -> DecodeError {
 }
 
 fn metadata(footer: &[u8]) -> Result<ParquetMetaData, DecodeError> {
-    ParquetMetaDataReader::decode_metadata(footer).map_err(|error| corrupt(&error))
+    ParquetMetaDataReader::decode_metadata(footer)
+        .map_err(|error| refuse(QuarantineReason::Corrupt, format!("the footer: {error}")))
 }
 
 /// Which columns are read, and as what.
