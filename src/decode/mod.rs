@@ -13,7 +13,7 @@ pub mod text;
 mod values;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::{net::IpAddr, sync::Arc};
 
