@@ -91,7 +91,8 @@ fn a_footer_that_contradicts_its_object_is_refused() {
     let negative = with_chunk(&file, |rows| -rows, |chunk| chunk);
     assert!(refused(read(&negative)).detail.contains("has -5 rows"));
     type Builder = ColumnChunkMetaDataBuilder;
-    let cases: [(&str, fn(Builder) -> Builder, QuarantineReason); 7] = [
+    type Change = fn(Builder) -> Builder;
+    let cases: [(&str, Change, QuarantineReason); 7] = [
         ("lies outside", |chunk| chunk.set_data_page_offset(-4), QuarantineReason::Corrupt),
         ("lies outside", |chunk| chunk.set_data_page_offset(i64::MAX), QuarantineReason::Corrupt),
         ("lies outside", |chunk| chunk.set_total_compressed_size(1 << 40), QuarantineReason::Corrupt),
