@@ -9,10 +9,7 @@ use std::{collections::BTreeMap, ops::Range};
 use bytes::Bytes;
 
 use crate::{
-    decode::{
-        Input, SparseBytes,
-        parquet::{Wanted, wanted_ranges},
-    },
+    decode::{Input, SparseBytes, Wanted, wanted_ranges},
     limits,
     model::{Listed, Quarantine, QuarantineReason},
     store::{FailureReason, ObjectStore, Operation, StoreError},

@@ -19,6 +19,7 @@ use std::{net::IpAddr, sync::Arc};
 
 pub use columns::{ColumnSet, Field};
 pub use input::{Input, InputReader, SparseBytes};
+pub use parquet::{Wanted, wanted_ranges};
 
 use crate::{
     limits,

@@ -6,7 +6,7 @@ use ::parquet::{
     schema::parser::parse_message_type,
 };
 
-use super::{parquet::Wanted, *};
+use super::*;
 
 #[test]
 fn missing_columns_and_transit_gateways() {
