@@ -145,8 +145,9 @@ fn all_of(bytes: u64) -> Vec<Range<u64>> {
 }
 
 #[cfg(test)]
-#[allow(clippy::single_range_in_vec_init, reason = "lists of ranges, some with one")]
 mod tests {
+    #![allow(clippy::single_range_in_vec_init, reason = "lists of ranges, some with one")]
+
     use std::sync::Mutex;
 
     use async_trait::async_trait;
