@@ -32,7 +32,7 @@ pub enum FetchError {
     Store(#[from] StoreError),
     /// The object will not be read at all; nothing was fetched.
     #[error("{0}")]
-    Refused(Quarantine),
+    Quarantine(Quarantine),
 }
 
 /// Fetches what is needed to decode an object. One larger than `object_bytes_limit` (`limits.object_bytes`, in bytes)
@@ -45,7 +45,7 @@ pub async fn fetch(
     let len = listed.size;
     if len > object_bytes_limit {
         let detail = format!("{len} bytes, more than limits.object_bytes = {object_bytes_limit}");
-        return Err(FetchError::Refused(Quarantine { reason: QuarantineReason::TooLarge, detail }));
+        return Err(FetchError::Quarantine(Quarantine { reason: QuarantineReason::TooLarge, detail }));
     }
     if len == 0 {
         return Ok(Fetched { input: Input::Whole(Bytes::new()), bytes_fetched: 0 });
@@ -279,7 +279,7 @@ mod tests {
         let empty = fetch(&store, &listed, 100).await.unwrap();
         assert!(empty.bytes_fetched == 0 && decoded(empty.input).unwrap().is_empty());
         listed.size = 101;
-        let Err(FetchError::Refused(why)) = fetch(&store, &listed, 100).await else { panic!() };
+        let Err(FetchError::Quarantine(why)) = fetch(&store, &listed, 100).await else { panic!() };
         assert_eq!(why.reason, QuarantineReason::TooLarge);
         assert_eq!(why.detail, "101 bytes, more than limits.object_bytes = 100");
         assert!(store.asked.into_inner().unwrap().is_empty());
