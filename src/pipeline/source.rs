@@ -77,11 +77,12 @@ impl Counters {
     }
 }
 
-/// How the scan of a source ended.
+/// A scan that has listed all open partitions to their ends.
 pub(super) struct Outcome {
     now: Timestamp,
-    /// All open partitions were listed to their ends.
-    complete: bool,
+    /// Partitions that end earlier have left the window.
+    open_from: Timestamp,
+    /// Objects that came too late were looked for as well.
     late: bool,
 }
 
@@ -121,7 +122,7 @@ impl Source {
         let name = self.name.clone();
         context
             .ledger
-            .with(move |ledger| match ledger.scan_progress(&name).and_then(|progress| progress.begin) {
+            .with(move |ledger| match ledger.scan_progress(&name) {
                 Some(_) => Ok(()),
                 None => ledger.set_begin(&name, begin),
             })
@@ -152,7 +153,7 @@ impl Source {
         let now = context.clock.now();
         let name = self.name.clone();
         let progress = context.ledger.with(move |ledger| ledger.scan_progress(&name)).await?;
-        let begin = progress.begin.unwrap_or(now);
+        let begin = progress.begin;
         let open = window::open(now, context.settings.lookback, begin, progress.scanned_through);
         let listed = if full { open } else { open.recent(now) };
         let scan = self.discovery.scan(listed, full);
@@ -177,32 +178,34 @@ impl Source {
             Some(late) => self.refuse_late(context, late, open, &done, stop).await?,
             None => false,
         };
-        Some(Outcome { now, complete: true, late })
+        Some(Outcome { now, open_from: open.from, late })
     }
 
     /// Makes the end of a scan durable, after everything that it found.
     pub(super) async fn finish(&mut self, context: &Context, outcome: Option<Outcome>) -> Result<(), LedgerError> {
         self.counters.tell(context);
-        let Some(outcome) = outcome.filter(|outcome| outcome.complete) else { return Ok(()) };
+        let Some(outcome) = outcome else { return Ok(()) };
         // With nothing read and something denied, it may be the whole source that is denied: its window must not move
         // on before its objects could be read. Single objects do not hold it up.
         if self.counters.read.load(Ordering::Relaxed) == 0 && !self.counters.waiting().is_empty() {
             return Ok(());
         }
         let name = self.name.clone();
-        let first = context
+        let (first, sealed) = context
             .ledger
             .with(move |ledger| {
-                let before = ledger.snapshot().first_scan_complete;
                 if outcome.late {
-                    ledger.finish_late_scan(&name, outcome.now)?;
+                    ledger.finish_scan(&name, outcome.now, ScanKind::Late)?;
                 }
-                ledger.finish_scan(&name, outcome.now)?;
-                let snapshot = ledger.snapshot();
-                let objects = snapshot.objects.get(ObjectOutcome::Counted);
-                Ok::<_, LedgerError>((!before && snapshot.first_scan_complete).then_some(objects))
+                let first = ledger.finish_scan(&name, outcome.now, ScanKind::Full)?;
+                let sealed = ledger.seal(&name, outcome.open_from)?;
+                let objects = ledger.snapshot().objects.get(ObjectOutcome::Counted);
+                Ok::<_, LedgerError>((first.then_some(objects), sealed))
             })
             .await?;
+        if sealed > 0 {
+            context.tell(&Event::PartitionsSealed { partitions: sealed });
+        }
         if let Some(objects) = first {
             context.tell(&Event::FirstScanComplete { objects });
         }
@@ -249,7 +252,7 @@ impl Source {
         }
         let mut new = 0;
         while let Some(found) = until(stop, scan.next(&*self.store)).await? {
-            for work in self.difference(context, found).await {
+            for work in self.difference(context, found, stop).await? {
                 match work {
                     Work::Read(candidate) if queued.contains(&candidate.listed.id) => {}
                     Work::Read(candidate) => {
@@ -302,20 +305,26 @@ impl Source {
     }
 
     /// What of a page is to be done: the difference with what is settled.
-    async fn difference(&self, context: &Context, found: Vec<Found>) -> Vec<Work> {
+    async fn difference(&self, context: &Context, found: Vec<Found>, stop: &CancellationToken) -> Option<Vec<Work>> {
         let source = self.name.clone();
-        context
-            .ledger
-            .with(move |ledger| {
-                found
-                    .into_iter()
-                    .filter_map(|one| {
-                        let known = ledger.status(&one.listed.id, &one.partition);
-                        decide(&source, one, known)
-                    })
-                    .collect()
-            })
-            .await
+        let work = context.ledger.with(move |ledger| {
+            let mut work = Vec::new();
+            for one in found {
+                let known = ledger.status(&one.listed.id, &one.partition)?;
+                work.extend(decide(&source, one, known));
+            }
+            Ok::<_, LedgerError>(work)
+        });
+        match work.await {
+            Ok(work) => Some(work),
+            Err(error) => {
+                // Without the set of settled keys nothing can be decided: the cycle ends as if it were stopped, and
+                // the next one looks again.
+                context.ledger_failed(error);
+                stop.cancel();
+                None
+            }
+        }
     }
 
     async fn read(
@@ -334,6 +343,18 @@ impl Source {
                 let _ = done.send(Done { settled, in_flight: Some(self.at) }).await;
             })
             .await;
+    }
+
+    /// Takes up an unfinished object once more, with nothing else under way.
+    pub(super) async fn retry(&self, context: &Context, candidate: Candidate, stop: &CancellationToken) -> Option<Done> {
+        self.counters.in_flight.fetch_add(1, Ordering::Relaxed);
+        let settled = self.settle(context, candidate, stop).await?;
+        Some(Done { settled, in_flight: Some(self.at) })
+    }
+
+    /// Whether an object is this source's.
+    pub(super) fn owns(&self, candidate: &Candidate) -> bool {
+        candidate.source == self.name
     }
 
     /// Fetches and digests one object. `None`: put back, or stopped.
@@ -416,7 +437,7 @@ impl Source {
         let mut scan = self.discovery.scan(late, true);
         while let Some(found) = until(stop, scan.next(&*self.store)).await? {
             let found = found.into_iter().filter(|one| one.ignored.is_none() && late.is_late(&one.partition, &open));
-            for work in self.difference(context, found.collect()).await {
+            for work in self.difference(context, found.collect(), stop).await? {
                 let Work::Read(candidate) = work else { continue };
                 if self.counters.waiting().contains_key(&candidate.listed.id) {
                     continue;
@@ -447,7 +468,7 @@ fn decide(source: &Arc<str>, found: Found, known: Option<Known>) -> Option<Work>
     let changed = known.as_ref().is_some_and(|known| version_changed(known, &found));
     let candidate = Candidate { listed: found.listed, source: source.clone(), partition: found.partition };
     let settle = |candidate, settlement| Some(Work::Settle(Settled { candidate, settlement, fetched: 0 }));
-    match (ignored, known.map(|known| (known.outcome, known.ignored))) {
+    match (ignored, known.map(|known| (known.outcome, known.reason))) {
         (Some(reason), None) => settle(candidate, Settlement::Ignored(reason)),
         (Some(_), Some(_)) => None,
         (None, None | Some((ObjectOutcome::RefusedLate | ObjectOutcome::Gone, _))) => Some(Work::Read(candidate)),
