@@ -99,7 +99,8 @@ impl Root {
         if !metadata.is_dir() {
             return Err(Failure::new(FailureReason::NotFound, "the root is no folder"));
         }
-        let mut walk = Walk { root: self, prefix, after, delimited, page: Page::default(), parents: Vec::new() };
+        let mut walk =
+            Walk { root: self, prefix, after, delimited, page: Page::default(), parents: Vec::new() };
         walk.folder(&self.path, &self.prefix, &metadata)?;
         Ok(walk.page)
     }

@@ -22,9 +22,7 @@ use aws_sdk_s3::{
         retry::RetryConfig, timeout::TimeoutConfig,
     },
     error::{ProvideErrorMetadata, SdkError},
-    operation::{
-        RequestId, get_object::GetObjectOutput, list_objects_v2::ListObjectsV2Output,
-    },
+    operation::{RequestId, get_object::GetObjectOutput, list_objects_v2::ListObjectsV2Output},
     primitives::ByteStream,
     types::{ChecksumMode, EncodingType},
 };
@@ -382,9 +380,9 @@ fn check_headers(
     if !whole {
         let asked = format!("bytes {}-{}/", rest.start, rest.end - 1);
         let got = output.content_range().unwrap_or("none");
-        let total = got.strip_prefix(&asked).ok_or_else(|| {
-            Failure::new(FailureReason::Other, format!("range {got} instead of {asked}*"))
-        })?;
+        let total = got
+            .strip_prefix(&asked)
+            .ok_or_else(|| Failure::new(FailureReason::Other, format!("range {got} instead of {asked}*")))?;
         if total.parse::<u64>().is_ok_and(|total| total != wanted.object.size) {
             return Err(Failure::new(mismatch, format!("object has {total} bytes")));
         }
@@ -448,7 +446,10 @@ where
 /// What an answer other than success means: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 fn reason_of(operation: Operation, status: u16, code: Option<&str>) -> FailureReason {
     match (status, code.unwrap_or_default()) {
-        (_, "SlowDown" | "RequestLimitExceeded" | "Throttling" | "ThrottlingException" | "TooManyRequests")
+        (
+            _,
+            "SlowDown" | "RequestLimitExceeded" | "Throttling" | "ThrottlingException" | "TooManyRequests",
+        )
         | (429 | 503, _) => FailureReason::Throttled,
         (_, "RequestTimeout") | (408 | 504, _) => FailureReason::Timeout,
         (_, "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired") => FailureReason::Denied,
