@@ -134,7 +134,8 @@ impl Root {
         check_unchanged(object, &file.metadata()?)?;
         file.seek(SeekFrom::Start(range.start))?;
         let length = range.end - range.start;
-        let mut bytes = Vec::new();
+        // The file has just been seen to be as long as listed.
+        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
         file.by_ref().take(length).read_to_end(&mut bytes)?;
         if bytes.len() as u64 != length {
             return Err(ReadError::Changed(format!("{} bytes instead of {length}", bytes.len())));
@@ -235,8 +236,7 @@ impl Walk<'_> {
     /// Adds a file, or a folder (its key ends in a slash); `true` when the page is full.
     fn entry(&mut self, path: &Path, key: &str, metadata: &Metadata) -> Result<bool, Failure> {
         let is_folder = key.ends_with('/');
-        let is_cut = self.delimited && key.len() > self.prefix.len() && key.starts_with(self.prefix);
-        if is_folder && !is_cut {
+        if is_folder && !self.is_cut(key) {
             return self.folder(path, key, metadata);
         }
         if self.page.objects.len() + self.page.prefixes.len() == self.root.page_keys {
@@ -300,6 +300,11 @@ impl Walk<'_> {
         Ok((first, more))
     }
 
+    /// Whether the answer has a folder as a prefix, and nothing of what is in it.
+    fn is_cut(&self, folder: &str) -> bool {
+        self.delimited && folder.len() > self.prefix.len() && folder.starts_with(self.prefix)
+    }
+
     /// Whether an entry, file or folder, can have to do with the request: cheap, asked before the file system is.
     fn may_want(&self, folder: &str, name: &str) -> bool {
         let key = format!("{folder}{name}");
@@ -312,8 +317,8 @@ impl Walk<'_> {
             return key.starts_with(self.prefix) && key > self.after.as_str();
         }
         let below = key.starts_with(self.prefix) || self.prefix.starts_with(key);
-        // A prefix that was the last of a page is done with; a folder that has the last key is not.
-        let on_the_way = self.after.starts_with(key) && self.after != key;
+        // A folder with the last key in it may have more; a prefix that was the last of a page is done with.
+        let on_the_way = self.after.starts_with(key) && !(self.after == key && self.is_cut(key));
         below && (key > self.after.as_str() || on_the_way)
     }
 }

@@ -3,6 +3,7 @@
 //! Refuses to know what a flow log is. A store returns every object of a listing and exactly the bytes that an
 //! object has, or an error; it never returns part of either as if it were all.
 
+mod answer;
 pub mod local;
 mod retry;
 pub mod s3;

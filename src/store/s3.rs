@@ -27,12 +27,13 @@ use aws_sdk_s3::{
     types::{ChecksumMode, EncodingType},
 };
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
-use bytes::{Bytes, BytesMut};
-use percent_encoding::percent_decode_str;
+use bytes::Bytes;
 use tokio::time::{sleep, timeout};
 
 use super::{
-    Failure, FailureReason, ListRequest, ObjectStore, Operation, Page, Patience, StoreError, chain,
+    Failure, FailureReason, ListRequest, ObjectStore, Operation, Page, Patience, StoreError,
+    answer::{decoded, reason_of},
+    chain,
     retry::Retry,
 };
 use crate::{
@@ -242,7 +243,7 @@ impl S3Store {
 
     /// Asks for what `bytes` still lacks and appends it. After a failure `bytes` is what a later attempt can go on
     /// from.
-    async fn get_once(&self, wanted: &Wanted<'_>, bytes: &mut BytesMut) -> Result<(), Failure> {
+    async fn get_once(&self, wanted: &Wanted<'_>, bytes: &mut Vec<u8>) -> Result<(), Failure> {
         let rest = wanted.range.start + bytes.len() as u64..wanted.range.end;
         let whole = wanted.whole && bytes.is_empty();
         let signed = Arc::new(AtomicBool::new(false));
@@ -271,7 +272,7 @@ impl S3Store {
     }
 
     /// Appends exactly `length` bytes of a body. Memory follows what arrives, not what is announced.
-    async fn read(&self, mut body: ByteStream, length: u64, bytes: &mut BytesMut) -> Result<(), Failure> {
+    async fn read(&self, mut body: ByteStream, length: u64, bytes: &mut Vec<u8>) -> Result<(), Failure> {
         let mut left = length;
         let mut progress = 0;
         let mut window = std::pin::pin!(sleep(self.patience.stall));
@@ -280,11 +281,18 @@ impl S3Store {
                 biased;
                 chunk = body.next() => match chunk {
                     Some(Ok(chunk)) => {
-                        left = left.checked_sub(chunk.len() as u64).ok_or_else(|| {
-                            Failure::new(FailureReason::Other, format!("body is longer than {length} bytes"))
-                        })?;
-                        progress += chunk.len();
+                        let room = usize::try_from(left).unwrap_or(usize::MAX);
+                        if chunk.len() > room {
+                            let detail = format!("body is longer than {length} bytes");
+                            return Err(Failure::new(FailureReason::Other, detail));
+                        }
+                        if bytes.capacity() - bytes.len() < chunk.len() {
+                            // Doubles, but never beyond the end.
+                            bytes.reserve_exact(chunk.len().max(bytes.len()).min(room));
+                        }
                         bytes.extend_from_slice(&chunk);
+                        left -= chunk.len() as u64;
+                        progress += chunk.len();
                     }
                     Some(Err(error)) => return Err(Failure::new(FailureReason::Network, chain(&error))),
                     None if left == 0 => return Ok(()),
@@ -337,7 +345,7 @@ impl ObjectStore for S3Store {
             .await
             .unwrap_or_else(|_| Err(self.out_of_time(Operation::Get, download.under_way, deadline)))
             .map_err(fail)?;
-        Ok(download.bytes.freeze())
+        Ok(download.bytes.into())
     }
 }
 
@@ -351,7 +359,7 @@ struct Wanted<'a> {
 /// What a get has so far.
 #[derive(Default)]
 struct Download {
-    bytes: BytesMut,
+    bytes: Vec<u8>,
     under_way: bool,
 }
 
@@ -399,17 +407,6 @@ fn has_checksum(output: &GetObjectOutput) -> bool {
         || output.checksum_sha256().is_some()
 }
 
-/// A key as the listing meant it: `encoding-type=url` is that of HTML forms, with a plus for a space.
-fn decoded(key: &str, encoded: bool) -> Result<String, Failure> {
-    if !encoded {
-        return Ok(key.to_owned());
-    }
-    percent_decode_str(&key.replace('+', " "))
-        .decode_utf8()
-        .map(std::borrow::Cow::into_owned)
-        .map_err(|_| Failure::new(FailureReason::Other, format!("listing has a key that is no UTF-8: {key}")))
-}
-
 /// What an error of the SDK means. `signed`: the request had its credentials and was ready to be sent.
 fn failure_of<E>(operation: Operation, error: &SdkError<E>, signed: bool) -> Failure
 where
@@ -443,25 +440,43 @@ where
     Failure::new(reason, chain(error))
 }
 
-/// What an answer other than success means: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
-fn reason_of(operation: Operation, status: u16, code: Option<&str>) -> FailureReason {
-    match (status, code.unwrap_or_default()) {
-        (
-            _,
-            "SlowDown" | "RequestLimitExceeded" | "Throttling" | "ThrottlingException" | "TooManyRequests",
-        )
-        | (429 | 503, _) => FailureReason::Throttled,
-        (_, "RequestTimeout") | (408 | 504, _) => FailureReason::Timeout,
-        (_, "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired") => FailureReason::Denied,
-        // Archived: neither a permission nor a matter of time.
-        (_, "InvalidObjectState") => FailureReason::Other,
-        (401 | 403, _) => FailureReason::Denied,
-        // An object that is not found is settled for good, so only the store's own word for it counts: a proxy's
-        // 404, or a bucket that is away for a moment, must not lose objects.
-        (_, "NoSuchKey") => FailureReason::NotFound,
-        (_, "NoSuchBucket") if operation == Operation::List => FailureReason::NotFound,
-        (412 | 416, _) => FailureReason::Changed,
-        (500.., _) => FailureReason::Server,
-        _ => FailureReason::Other,
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use aws_config::web_identity_token::{StaticConfiguration, WebIdentityTokenCredentialsProvider};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn without_credentials_everything_is_denied() {
+        let failures = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&failures);
+        let options = S3Options {
+            source: "test".into(),
+            bucket: "logs".to_owned(),
+            region: "eu-central-1".to_owned(),
+            // Nobody listens there, and nobody is asked.
+            endpoint: Some("http://127.0.0.1:1".to_owned()),
+            path_style: true,
+            observer: Arc::new(move |event| {
+                if let Event::StoreRequest { failure, .. } = event {
+                    seen.lock().unwrap().push(*failure);
+                }
+            }),
+            patience: Patience::default(),
+        };
+        let no_token = WebIdentityTokenCredentialsProvider::builder()
+            .static_configuration(StaticConfiguration {
+                web_identity_token_file: "/nonexistent/token".into(),
+                role_arn: "arn:aws:iam::123456789012:role/none".to_owned(),
+                session_name: "test".to_owned(),
+            })
+            .build();
+        let store = S3Store::build(options, |loader| loader.credentials_provider(no_token)).await;
+        let request = ListRequest { prefix: "", start_after: None, delimited: false, page: None };
+        let error = store.list(request).await.expect_err("there is no token");
+        assert_eq!(error.reason, FailureReason::Denied, "{}", chain(&error));
+        assert_eq!(*failures.lock().unwrap(), [Some(FailureReason::Denied)]);
     }
 }

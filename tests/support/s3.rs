@@ -15,15 +15,11 @@
 #![allow(dead_code, reason = "not every test needs all of it")]
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     net::{Ipv4Addr, SocketAddr},
-    ops::Bound,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, atomic::Ordering},
     thread::JoinHandle,
-    time::{Duration, UNIX_EPOCH},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -38,21 +34,11 @@ use futures_util::{FutureExt as _, StreamExt as _, stream};
 use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::{Method, Request, Response, body::Frame, body::Incoming, header, service::service_fn};
 use hyper_util::rt::TokioIo;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use s3s::{
-    S3Request, S3Response, S3Result,
-    auth::{S3Auth, SecretKey},
-    checksum::ChecksumHasher,
-    crypto::{Checksum as _, Crc64Nvme},
-    dto::{
-        CommonPrefix, ETag, ETagCondition, EncodingType, GetObjectInput, GetObjectOutput, ListObjectsV2Input,
-        ListObjectsV2Output, Object, StreamingBlob, Timestamp,
-    },
-    s3_error,
-    service::{S3Service, S3ServiceBuilder},
-};
-use sha2::{Digest as _, Sha256};
+use percent_encoding::percent_decode_str;
+use s3s::service::{S3Service, S3ServiceBuilder};
 use tokio::{net::TcpListener, sync::oneshot, sync::watch};
+
+use super::memory::{AnyKey, Memory, Objects};
 
 /// An access key; every other one is as good.
 pub(crate) const ACCESS_KEY: &str = "AKIAIOSFODNN7EXAMPLE";
@@ -114,6 +100,8 @@ pub(crate) enum Fault {
     FlipByte(usize),
     /// 200 with something that is no XML.
     BadXml,
+    /// Just before the request is answered, the object gets this content.
+    Replace(Bytes),
 }
 
 /// The server. See the module for how it is used.
@@ -175,33 +163,27 @@ impl S3Server {
 
     /// Makes an empty bucket, unless it is there.
     pub(crate) fn create_bucket(&self, bucket: &str) {
-        self.state.buckets.lock().unwrap().entry(bucket.to_owned()).or_default();
+        self.state.objects.buckets.lock().unwrap().entry(bucket.to_owned()).or_default();
     }
 
     /// Stores an object, and makes its bucket if need be. Gives its ETag as listings have it, quotes included.
     pub(crate) fn put(&self, bucket: &str, key: &str, content: impl Into<Bytes>) -> String {
-        let content = content.into();
-        let tag: String =
-            Sha256::digest(&content).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        let quoted = format!("\"{tag}\"");
-        let mut buckets = self.state.buckets.lock().unwrap();
-        buckets.entry(bucket.to_owned()).or_default().insert(key.to_owned(), Stored { content, tag });
-        quoted
+        self.state.objects.put(bucket, key, content.into())
     }
 
     /// Removes an object.
     pub(crate) fn delete(&self, bucket: &str, key: &str) {
-        self.state.buckets.lock().unwrap().get_mut(bucket).and_then(|objects| objects.remove(key));
+        self.state.objects.buckets.lock().unwrap().get_mut(bucket).and_then(|objects| objects.remove(key));
     }
 
     /// Most keys in a page of a listing (1,000 at first; requests may ask for less).
     pub(crate) fn set_page_size(&self, keys: usize) {
-        self.state.page_size.store(keys.max(1), Ordering::SeqCst);
+        self.state.objects.page_size.store(keys.max(1), Ordering::SeqCst);
     }
 
     /// Leaves ETags out of listings.
     pub(crate) fn hide_etags(&self) {
-        self.state.hide_etags.store(true, Ordering::SeqCst);
+        self.state.objects.hide_etags.store(true, Ordering::SeqCst);
     }
 
     /// Asks `fault` about every request from now on.
@@ -211,7 +193,7 @@ impl S3Server {
 
     /// These faults for the next requests of an operation, in this order, then none.
     pub(crate) fn set_faults(&self, operation: Operation, faults: impl IntoIterator<Item = Fault>) {
-        let faults = Mutex::new(faults.into_iter().collect::<std::collections::VecDeque<_>>());
+        let faults = Mutex::new(faults.into_iter().collect::<VecDeque<_>>());
         self.set_fault(move |request| {
             if request.operation == operation { faults.lock().unwrap().pop_front() } else { None }
         });
@@ -253,33 +235,16 @@ impl Drop for S3Server {
     }
 }
 
-struct Stored {
-    content: Bytes,
-    tag: String,
-}
-
+/// What the server's thread and its users share.
+#[derive(Default)]
 struct State {
-    buckets: Mutex<BTreeMap<String, BTreeMap<String, Stored>>>,
-    page_size: AtomicUsize,
-    hide_etags: AtomicBool,
+    objects: Arc<Objects>,
     fault: Mutex<Option<Arc<FaultFn>>>,
     log: watch::Sender<Vec<RequestInfo>>,
 }
 
-impl Default for State {
-    fn default() -> Self {
-        Self {
-            buckets: Mutex::default(),
-            page_size: AtomicUsize::new(1_000),
-            hide_etags: AtomicBool::new(false),
-            fault: Mutex::default(),
-            log: watch::Sender::new(Vec::new()),
-        }
-    }
-}
-
 async fn serve(listener: TcpListener, state: Arc<State>) {
-    let mut builder = S3ServiceBuilder::new(Memory(Arc::clone(&state)));
+    let mut builder = S3ServiceBuilder::new(Memory(Arc::clone(&state.objects)));
     builder.set_auth(AnyKey);
     let service = builder.build();
     loop {
@@ -299,10 +264,18 @@ async fn handle(
     state: &State,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, BoxError> {
-    let fault = record(state, &request).and_then(|info| {
+    let info = record(state, &request);
+    let fault = info.as_ref().and_then(|info| {
         let fault = state.fault.lock().unwrap().clone();
-        fault.and_then(|fault| fault(&info))
+        fault.and_then(|fault| fault(info))
     });
+    let fault = match (fault, info) {
+        (Some(Fault::Replace(content)), Some(info)) => {
+            state.objects.put(&info.bucket, &info.key, content);
+            None
+        }
+        (fault, _) => fault,
+    };
     let error = |status, code: &str| {
         answer(status, format!("<Error><Code>{code}</Code><Message>As asked for</Message></Error>"))
     };
@@ -393,128 +366,4 @@ fn spoiled(fault: Fault, answer: Response<Bytes>) -> Response<Body> {
         other => unreachable!("{other:?} has no body"),
     };
     Response::from_parts(head, StreamBody::new(body).boxed_unsync())
-}
-
-struct AnyKey;
-
-#[async_trait::async_trait]
-impl S3Auth for AnyKey {
-    async fn get_secret_key(&self, _access_key: &str) -> S3Result<SecretKey> {
-        Ok(SecretKey::from(SECRET_KEY))
-    }
-}
-
-/// The two operations.
-struct Memory(Arc<State>);
-
-#[async_trait::async_trait]
-impl s3s::S3 for Memory {
-    async fn get_object(&self, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
-        let input = request.input;
-        let buckets = self.0.buckets.lock().unwrap();
-        let objects = buckets.get(&input.bucket).ok_or_else(|| s3_error!(NoSuchBucket))?;
-        let object = objects.get(&input.key).ok_or_else(|| s3_error!(NoSuchKey))?;
-        let tag = ETag::Strong(object.tag.clone());
-        if let Some(ETagCondition::ETag(asked)) = &input.if_match
-            && !asked.strong_cmp(&tag)
-        {
-            return Err(s3_error!(PreconditionFailed));
-        }
-        let total = object.content.len() as u64;
-        let range = input.range.map(|range| range.check(total)).transpose()?;
-        let content = match &range {
-            Some(range) => object.content.slice(range.start as usize..range.end as usize),
-            None => object.content.clone(),
-        };
-        let checksum = (input.checksum_mode.is_some() && range.is_none()).then(|| {
-            let mut hasher = ChecksumHasher { crc64nvme: Some(Crc64Nvme::new()), ..Default::default() };
-            hasher.update(&content);
-            hasher.finalize()
-        });
-        Ok(S3Response::new(GetObjectOutput {
-            content_length: Some(content.len() as i64),
-            content_range: range.map(|range| format!("bytes {}-{}/{total}", range.start, range.end - 1)),
-            checksum_crc64nvme: checksum.and_then(|checksum| checksum.checksum_crc64nvme),
-            body: Some(StreamingBlob::from(s3s::Body::from(content))),
-            e_tag: Some(tag),
-            ..Default::default()
-        }))
-    }
-
-    async fn list_objects_v2(
-        &self,
-        request: S3Request<ListObjectsV2Input>,
-    ) -> S3Result<S3Response<ListObjectsV2Output>> {
-        let input = request.input;
-        let buckets = self.0.buckets.lock().unwrap();
-        let objects = buckets.get(&input.bucket).ok_or_else(|| s3_error!(NoSuchBucket))?;
-        let encoded = input.encoding_type.is_some();
-        let name = |key: &str| Some(if encoded { url_encoded(key) } else { key.to_owned() });
-        let limit = usize::try_from(input.max_keys.unwrap_or(1_000)).unwrap_or(0);
-        let limit = limit.min(self.0.page_size.load(Ordering::SeqCst));
-        let prefix = input.prefix.as_deref().unwrap_or_default();
-        let after = match &input.continuation_token {
-            Some(token) => from_hex(token).ok_or_else(|| s3_error!(InvalidArgument))?,
-            None => input.start_after.unwrap_or_default(),
-        };
-        let mut contents = Vec::new();
-        let mut folders: Vec<String> = Vec::new();
-        let mut last = String::new();
-        let mut next = None;
-        for (key, object) in objects.range::<str, _>((Bound::Excluded(after.as_str()), Bound::Unbounded)) {
-            let Some(rest) = key.strip_prefix(prefix) else { continue };
-            let cut = input.delimiter.as_deref().and_then(|delimiter| rest.split_once(delimiter));
-            let folder = cut.map(|(segment, _)| format!("{prefix}{segment}/"));
-            if folder.as_ref().is_some_and(|folder| *folder == after || folders.last() == Some(folder)) {
-                continue;
-            }
-            if contents.len() + folders.len() == limit {
-                next = Some(to_hex(&last));
-                break;
-            }
-            if let Some(folder) = folder {
-                last.clone_from(&folder);
-                folders.push(folder);
-                continue;
-            }
-            last.clone_from(key);
-            let tag = (!self.0.hide_etags.load(Ordering::SeqCst)).then(|| ETag::Strong(object.tag.clone()));
-            contents.push(Object {
-                key: name(key),
-                size: Some(object.content.len() as i64),
-                e_tag: tag,
-                last_modified: Some(Timestamp::from(UNIX_EPOCH)),
-                ..Default::default()
-            });
-        }
-        Ok(S3Response::new(ListObjectsV2Output {
-            key_count: i32::try_from(contents.len() + folders.len()).ok(),
-            contents: Some(contents),
-            common_prefixes: Some(folders.iter().map(|key| CommonPrefix { prefix: name(key) }).collect()),
-            is_truncated: Some(next.is_some()),
-            next_continuation_token: next,
-            encoding_type: encoded.then(|| EncodingType::from_static(EncodingType::URL)),
-            name: Some(input.bucket),
-            prefix: name(prefix),
-            ..Default::default()
-        }))
-    }
-}
-
-/// As S3 does it: like an HTML form, but slashes stay.
-fn url_encoded(key: &str) -> String {
-    const KEPT: AsciiSet =
-        NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'*').remove(b' ');
-    utf8_percent_encode(key, &KEPT).to_string().replace(' ', "+")
-}
-
-/// Continuation tokens are opaque, and safe in XML whatever the key.
-fn to_hex(key: &str) -> String {
-    key.bytes().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn from_hex(token: &str) -> Option<String> {
-    let digits = token.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).ok());
-    let bytes: Option<Vec<u8>> = digits.map(|pair| u8::from_str_radix(pair?, 16).ok()).collect();
-    String::from_utf8(bytes?).ok()
 }
