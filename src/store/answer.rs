@@ -6,7 +6,7 @@ use percent_encoding::percent_decode_str;
 
 use super::{Failure, FailureReason, Operation};
 
-/// What an answer other than success means: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+/// What an answer other than success means: <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>
 pub(super) fn reason_of(operation: Operation, status: u16, code: Option<&str>) -> FailureReason {
     match (status, code.unwrap_or_default()) {
         (
