@@ -81,6 +81,25 @@ pub const STORE_BACKOFF: Duration = Duration::from_millis(200);
 /// Longest pause between attempts of one request.
 pub const STORE_BACKOFF_MAX: Duration = Duration::from_secs(20);
 
+/// Time to open a connection to a store.
+pub const STORE_CONNECT: Duration = Duration::from_secs(5);
+
+/// Time to obtain credentials from their provider, its own retries included.
+pub const STORE_CREDENTIALS: Duration = Duration::from_secs(15);
+
+/// Time from the start of one attempt to the headers of its answer (for a listing page: to its end). The SDK has
+/// no such limit of its own.
+pub const STORE_ANSWER: Duration = Duration::from_secs(20);
+
+/// Each time this long passes while a body is read, [`STORE_STALL_BYTES`] must have come.
+pub const STORE_STALL: Duration = Duration::from_secs(20);
+
+/// Least progress of a body in one [`STORE_STALL`]: far below any usable link, far above a dripping one.
+pub const STORE_STALL_BYTES: usize = 64 << 10;
+
+/// Folders below the root of a local store that are entered. The deepest AWS layout with a template is half of it.
+pub const LOCAL_DEPTH: usize = 32;
+
 /// Deadline of one listing page.
 pub const LIST_DEADLINE: Duration = Duration::from_secs(60);
 
@@ -124,6 +143,9 @@ pub const NAME_CHARS: usize = 128;
 pub const DEMO_ROWS_PER_MINUTE: u32 = 100_000;
 
 const _: () = assert!(STORE_BACKOFF.as_millis() < STORE_BACKOFF_MAX.as_millis());
+const _: () = assert!(STORE_CREDENTIALS.as_secs() < STORE_ANSWER.as_secs());
+const _: () = assert!(STORE_CONNECT.as_secs() < STORE_ANSWER.as_secs());
+const _: () = assert!(STORE_ANSWER.as_secs() < LIST_DEADLINE.as_secs());
 const _: () = assert!(LIST_DEADLINE.as_secs() < OBJECT_DEADLINE.as_secs());
 const _: () = assert!(COST_HOURS >= (31 + 7) * 24 && COST_HOURS < LEDGER_HOURS);
 const _: () = assert!(FOOTER_BYTES < WHOLE_OBJECT_BYTES);

@@ -2,5 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
+mod support;
+
 mod architecture;
 mod demo_folder;
+mod s3_faults;
+mod store_contract;
