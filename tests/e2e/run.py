@@ -242,6 +242,8 @@ def play(scenario, exporter_binary, prometheus_binary, promtool, folder, running
     prometheus = Prometheus(prometheus_binary, folder, exporter.port)
     running += [prometheus.process, exporter]
     monotone = Monotone()
+    # Prometheus first: it has to be looking when the backlog is read.
+    until("Prometheus scrapes", lambda: prometheus.number("up") is not None)
     exporter.start()
     exporter.wait_ready()
     until("Prometheus has the first backlog", lambda: caught_up(prometheus, scenario))
