@@ -3,6 +3,7 @@
 
 import ast
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,20 +14,17 @@ except ModuleNotFoundError:  # before Python 3.11
     import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parent.parent
-# The cases of the configuration test are wrong on purpose.
-SKIPPED = ("target/", "tests/configs/")
+# Not ours, or (the cases of the configuration test) wrong on purpose.
+SKIPPED = ("target", ".git", "node_modules", "tests/configs")
 
 
 def files():
-    """What git would have in a clone: tracked files and new ones that are not ignored."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT, capture_output=True, check=True,
-    ).stdout.decode()  # fmt: skip
-    for name in filter(None, listed.split("\0")):
-        path = ROOT / name
-        if path.is_file() and not name.startswith(SKIPPED):
-            yield name, path
+    """The files of the repository, with their names from its root."""
+    for folder, folders, names in os.walk(ROOT):
+        here = Path(folder).relative_to(ROOT)
+        folders[:] = sorted(name for name in folders if (here / name).as_posix() not in SKIPPED)
+        for name in sorted(names):
+            yield (here / name).as_posix(), ROOT / here / name
 
 
 def fault(name, path):

@@ -165,6 +165,8 @@ class Totals:
         self.nano_usd = defaultdict(int)
         self.records = defaultdict(int)
         self.objects = defaultdict(int)
+        self.hourly = defaultdict(int)  # bytes by (hour, labels)
+        self.hourly_nano_usd = defaultdict(int)
 
     def add(self, rows):
         """One object. `rows` are dicts whose keys are the columns that the object has."""
@@ -172,9 +174,11 @@ class Totals:
         billed = defaultdict(int)
         for row in rows:
             self.records[self._record(row, billed)] += 1
-        for (_hour, charge, labels), count in billed.items():
+        for (hour, charge, labels), count in billed.items():
             # Half up, once for each hour, label set and charge of the object.
-            self.nano_usd[(charge, *labels)] += (2 * PRICES[charge] * count + 2**30) // 2**31
+            cost = (2 * PRICES[charge] * count + 2**30) // 2**31
+            self.nano_usd[(charge, *labels)] += cost
+            self.hourly_nano_usd[(hour, charge, *labels)] += cost
 
     def _record(self, row, billed):
         status = value(row, "log_status")
@@ -188,13 +192,15 @@ class Totals:
         src_address, dst_address = (ipaddress.ip_address(row[f"pkt_{side}addr"]) for side in ("src", "dst"))
         src, dst = zone_of(row, "src", src_address), zone_of(row, "dst", dst_address)
         labels = (src, dst, port_group(row), leg)
+        hour = row["end"] - row["end"] % 3600
         for charge in charges(row, leg, src, dst, src_address, dst_address):
             self.charged_bytes[(charge, *labels)] += row["bytes"]
-            billed[(row["end"] // 3600, charge, labels)] += row["bytes"]
+            billed[(hour, charge, labels)] += row["bytes"]
         src_logged = src in ZONE_BY_NAME and ZONE_BY_NAME[src][4]
         if leg == "none" and value(row, "flow_direction") == "ingress" and src_logged:
             return "other_side"
         self.bytes[labels] += row["bytes"]
+        self.hourly[(hour, *labels)] += row["bytes"]
         self.packets[labels] += row["packets"]
         self.flows[labels] += 1
         if src in ZONE_BY_NAME and dst in ZONE_BY_NAME and src != dst:

@@ -11,6 +11,7 @@ import os
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -18,7 +19,7 @@ import threading
 import time
 from pathlib import Path
 
-from prometheus_client import openmetrics, parser
+from prometheus_client import parser
 from prometheus_client.openmetrics import parser as openmetrics_parser
 
 import oracle
@@ -165,6 +166,21 @@ def compare(prometheus, expected):
         raise Failure("\n  ".join([f"{len(wrong)} sums are wrong", *wrong[:20]]))
 
 
+def compare_ledger(state, expected):
+    """The hours of the state file, read as a user would: with SQL, read-only, beside the running exporter."""
+    labels = ", ".join(LABELS)
+    connection = sqlite3.connect(f"file:{state}?mode=ro", uri=True, timeout=10)
+    try:
+        traffic_rows = connection.execute(f"SELECT hour, {labels}, bytes FROM ledger").fetchall()
+        charge_rows = connection.execute(f"SELECT hour, charge, {labels}, nano_usd FROM ledger_charges").fetchall()
+    finally:
+        connection.close()
+    wrong = list(differences("ledger", expected.hourly, {row[:-1]: row[-1] for row in traffic_rows}))
+    wrong += differences("ledger_charges", expected.hourly_nano_usd, {row[:-1]: row[-1] for row in charge_rows})
+    if wrong:
+        raise Failure("\n  ".join([f"{len(wrong)} hourly sums of the state file are wrong", *wrong[:20]]))
+
+
 def no_resets(prometheus, lives):
     """No counter was ever seen lower than before, although Prometheus saw several lives."""
     seen = prometheus.number("changes(process_start_time_seconds[1h])")
@@ -178,7 +194,8 @@ def no_resets(prometheus, lives):
 
 def no_burst(prometheus, backlog_flows):
     """The first sample of the flow families already has the whole first backlog."""
-    samples = [(float(at), float(value)) for _, values in prometheus.query("flowcost_flows_total[1h]") for at, value in values]
+    history = prometheus.query("flowcost_flows_total[1h]")
+    samples = [(float(at), float(value)) for _, values in history for at, value in values]
     first = min(at for at, _ in samples)
     total = sum(value for at, value in samples if at == first)
     if total < backlog_flows:
@@ -269,18 +286,16 @@ def play(scenario, exporter_binary, prometheus_binary, promtool, folder, running
     scenario.expected.objects["mutated"] += 1
     say(f"late: {late.rsplit('/', 1)[1]}")
     until("Prometheus has the late object", lambda: caught_up(prometheus, scenario), 40)
-    until(
-        "the overwritten object is noticed",
-        lambda: (monotone.look(exporter.scrape()[1]), prometheus.number('flowcost_objects_total{outcome="mutated"}') == 1)[1],
-        40,
-    )
-
+    mutated = 'flowcost_objects_total{outcome="mutated"}'
+    until("the overwritten object is noticed", lambda: prometheus.number(mutated) == 1, 40)
+    monotone.look(exporter.scrape()[1])
     compare(prometheus, scenario.expected)
     formats(exporter, promtool)
     exporter.kill()
     exporter.start()
     until("Prometheus has seen the last life", lambda: seen_by(prometheus, exporter))
     compare(prometheus, scenario.expected)
+    compare_ledger(folder / "flowcost.db", scenario.expected)
     no_resets(prometheus, exporter.lives)
     code = exporter.stop()
     if code != 0:
@@ -292,7 +307,8 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--exporter", default="target/release/flowcost-exporter")
     arguments.add_argument("--prometheus", default=shutil.which("prometheus") or "prometheus")
-    arguments.add_argument("--promtool", default=os.environ.get("FLOWCOST_PROMTOOL") or shutil.which("promtool") or "promtool")
+    promtool = os.environ.get("FLOWCOST_PROMTOOL") or shutil.which("promtool") or "promtool"
+    arguments.add_argument("--promtool", default=promtool)
     arguments.add_argument("--seed", type=int, default=1)
     given = arguments.parse_args()
     for tool in (given.exporter, given.prometheus, given.promtool):
@@ -310,7 +326,8 @@ def main():
     except Failure as failure:
         print(f"e2e: FAILED: {failure}", file=sys.stderr)
         for log in sorted(folder.glob("*.log")):
-            print(f"--- end of {log.name}", *log.read_text(errors="replace").splitlines()[-25:], sep="\n", file=sys.stderr)
+            print(f"--- end of {log.name}", file=sys.stderr)
+            print(*log.read_text(errors="replace").splitlines()[-25:], sep="\n", file=sys.stderr)
         return 1
     finally:
         for process in running:
