@@ -9,6 +9,7 @@ once. At the end what Prometheus has is compared, series by series and to the by
 import argparse
 import os
 import random
+import re
 import shutil
 import signal
 import sqlite3
@@ -228,6 +229,22 @@ def formats(exporter, promtool):
         raise Failure(f"promtool check metrics: {lint.stdout}{lint.stderr}")
 
 
+def readme_queries(exporter, prometheus):
+    """Each query of README.md is one, and asks for metrics that exist."""
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+    section = readme.split("## Questions and queries")[1].split("\n## ")[0]
+    table = [line for line in section.splitlines() if line.startswith("|")]
+    queries = [query for line in table for query in re.findall(r"`([^`]*flowcost_[^`]*)`", line)]
+    if len(queries) < 10:
+        raise Failure("the queries of README.md were not found")
+    shown = set(re.findall(r"^# TYPE (\w+)", exporter.scrape(TEXT)[1], re.MULTILINE))
+    for query in queries:
+        prometheus.query(query)
+        unknown = set(re.findall(r"flowcost_\w+", query)) - shown
+        if unknown:
+            raise Failure(f"README.md asks for {unknown}, which /metrics does not have")
+
+
 def strangers(scenario, at):
     """Things in the prefix that are no flow logs. None may stop or change anything else."""
     folder = traffic.partition(scenario.store.prefix, at)
@@ -291,6 +308,7 @@ def play(scenario, exporter_binary, prometheus_binary, promtool, folder, running
     monotone.look(exporter.scrape()[1])
     compare(prometheus, scenario.expected)
     formats(exporter, promtool)
+    readme_queries(exporter, prometheus)
     exporter.kill()
     exporter.start()
     until("Prometheus has seen the last life", lambda: seen_by(prometheus, exporter))
