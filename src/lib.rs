@@ -54,4 +54,6 @@ pub mod config;
 
 pub mod cli;
 
+pub mod healthcheck;
+
 pub mod demo;

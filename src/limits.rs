@@ -136,6 +136,9 @@ pub const HEADER_BYTES: usize = 16 << 10;
 /// Time that open requests and the running commit get after SIGTERM. Below Kubernetes' 30 s grace period.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
 
+/// Each step of `healthcheck`: below the 5 s that the container image gives the whole of it.
+pub const HEALTHCHECK_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Characters of a configured name.
 pub const NAME_CHARS: usize = 128;
 
