@@ -1,1 +1,4 @@
 //! Integration tests, one binary; the file names are the table of contents.
+
+mod exposition;
+mod server;
