@@ -121,8 +121,22 @@ pub const QUARANTINE_ROWS: usize = 10_000;
 /// Bytes of text kept of one quarantine reason.
 pub const DETAIL_BYTES: usize = 512;
 
-/// Open connections of the web server.
+/// Open connections of the web server. The next ones wait in the kernel's queue.
 pub const CONNECTIONS: usize = 512;
+
+/// How long all connections may be taken before those that were silent meanwhile are closed: short against the 10 s
+/// that a scrape may take by default, so that idle sockets cannot keep a scraper out.
+pub const CONNECTION_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Scrapes that are under way at a time; one more is told to come back. Bounds the memory of responses that are not
+/// read: 10,000 series are some 10 MB.
+pub const SCRAPES: usize = 16;
+
+/// Bytes handed to a connection at a time, so that a response leaves the count of [`SCRAPES`] only when it is sent.
+pub const RESPONSE_CHUNK: usize = 64 << 10;
+
+/// Pause after a connection could not be accepted for want of file descriptors or memory.
+pub const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
 /// Time for a request's headers to arrive, and for an idle connection to send the next request.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -152,3 +166,4 @@ const _: () = assert!(STORE_ANSWER.as_secs() < LIST_DEADLINE.as_secs());
 const _: () = assert!(LIST_DEADLINE.as_secs() < OBJECT_DEADLINE.as_secs());
 const _: () = assert!(COST_HOURS >= (31 + 7) * 24 && COST_HOURS < LEDGER_HOURS);
 const _: () = assert!(FOOTER_BYTES < WHOLE_OBJECT_BYTES);
+const _: () = assert!(HEADER_BYTES <= RESPONSE_CHUNK);

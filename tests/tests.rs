@@ -6,5 +6,7 @@ mod support;
 
 mod architecture;
 mod demo_folder;
+mod exposition;
 mod s3_faults;
+mod server;
 mod store_contract;
