@@ -277,7 +277,6 @@ impl Source {
                 listed: scan.listed(),
                 found: new,
                 duration,
-                at: context.clock.now(),
             });
         }
         Some(scan)
