@@ -1,1 +1,201 @@
-//! (in work)
+//! `digest`: the bytes of one object in, what they add out. The pure heart.
+//!
+//! The same bytes, partition and classifier give the same settlement, whenever and however often. An object counts
+//! whole or not at all.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::{
+    classify::{Classifier, ObjectClassifier, Verdict, VerdictKey},
+    decode::{DecodeError, DecodeLimits, Input, Reader},
+    limits,
+    model::{
+        Charge, ChargeCounts, FlowCounts, FlowKey, Hints, Hour, NanoUsd, ObjectDelta, Partition, Quarantine,
+        QuarantineReason, RecordCounts, RecordOutcome, Settlement, Timestamp,
+    },
+};
+
+/// What one object may cost and contain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DigestLimits {
+    /// Bytes after decompression of what is read.
+    pub decompressed_bytes: u64,
+    /// Bad records that an object may have and still count.
+    pub bad_rows: u64,
+}
+
+/// Reads an object and sums its records.
+pub fn digest(
+    input: Input,
+    partition: &Partition,
+    classifier: &Classifier,
+    limits: &DigestLimits,
+) -> Settlement {
+    match read(input, partition, classifier, limits) {
+        Ok(delta) if delta.records.total() == 0 => Settlement::Empty,
+        Ok(delta) => Settlement::Counted(delta),
+        Err(DecodeError::Quarantine(why)) => Settlement::Quarantined(why),
+        Err(DecodeError::Ignore(reason)) => Settlement::Ignored(reason),
+    }
+}
+
+fn read(
+    input: Input,
+    partition: &Partition,
+    classifier: &Classifier,
+    limits: &DigestLimits,
+) -> Result<ObjectDelta, DecodeError> {
+    let decode_limits = DecodeLimits { decompressed_bytes: limits.decompressed_bytes };
+    let mut reader = Reader::open(input, &decode_limits)?;
+    let mut object = ObjectClassifier::new(classifier);
+    let mut sums = Sums::new(partition);
+    while let Some(batch) = reader.next_batch()? {
+        let mut fault = None;
+        object.classify(&batch, |row, verdict| {
+            if fault.is_none() && sums.add(&verdict).is_none() {
+                fault = Some(row);
+            }
+        });
+        if let Some(row) = fault {
+            return Err(overflow(&format!(
+                "row {}: the sum of bytes or packets",
+                batch.first_row + row as u64
+            )));
+        }
+        let bad = sums.records.get(RecordOutcome::Bad);
+        if bad > limits.bad_rows {
+            return Err(DecodeError::Quarantine(Quarantine {
+                reason: QuarantineReason::BadRows,
+                detail: format!(
+                    "{bad} bad rows or more, the first is row {}; limits.bad_rows_per_object is {}",
+                    sums.first_bad.unwrap_or(0),
+                    limits.bad_rows
+                ),
+            }));
+        }
+    }
+    sums.finish(object, classifier)
+}
+
+fn overflow(what: &str) -> DecodeError {
+    DecodeError::Quarantine(Quarantine {
+        reason: QuarantineReason::Overflow,
+        detail: format!("{what} is larger than a 64-bit integer"),
+    })
+}
+
+/// Sums under the small integers of one classifier; names are put in at the end.
+struct Sums<'p> {
+    partition: &'p Partition,
+    earliest: Timestamp,
+    latest: Timestamp,
+    records: RecordCounts,
+    rows: u64,
+    first_bad: Option<u64>,
+    traffic: HashMap<(Hour, VerdictKey), FlowCounts>,
+    charged: HashMap<(Hour, VerdictKey, Charge), u64>,
+    newest: Option<Timestamp>,
+}
+
+impl<'p> Sums<'p> {
+    fn new(partition: &'p Partition) -> Self {
+        Self {
+            partition,
+            earliest: partition.start.start().minus(limits::RECORD_TIME_TOLERANCE),
+            latest: partition.end().plus(limits::RECORD_TIME_TOLERANCE),
+            records: RecordCounts::default(),
+            rows: 0,
+            first_bad: None,
+            traffic: HashMap::new(),
+            charged: HashMap::new(),
+            newest: None,
+        }
+    }
+
+    /// Adds one record; `None` when a sum overflows.
+    fn add(&mut self, verdict: &Verdict) -> Option<()> {
+        self.records.add(verdict.outcome, 1);
+        if verdict.outcome == RecordOutcome::Bad && self.first_bad.is_none() {
+            self.first_bad = Some(self.rows);
+        }
+        self.rows += 1;
+        let counted = verdict.outcome == RecordOutcome::Counted;
+        if !counted && verdict.outcome != RecordOutcome::OtherSide {
+            return Some(());
+        }
+        let hour = self.hour(verdict.time);
+        if counted {
+            let one = FlowCounts {
+                flows: 1,
+                packets: verdict.packets,
+                bytes: verdict.bytes,
+                inter_az_bytes: if verdict.inter_az { verdict.bytes } else { 0 },
+            };
+            let sum = self.traffic.entry((hour, verdict.key)).or_default();
+            *sum = sum.checked_add(one)?;
+        }
+        for charge in verdict.charges.iter() {
+            let sum = self.charged.entry((hour, verdict.key, charge)).or_default();
+            *sum = sum.checked_add(verdict.bytes).filter(|sum| *sum <= i64::MAX as u64)?;
+        }
+        Some(())
+    }
+
+    /// The hour of a record: that of its time, unless the time is absurd for where the record was found.
+    fn hour(&mut self, time: Option<i64>) -> Hour {
+        match time.map(Timestamp).filter(|at| (self.earliest..=self.latest).contains(at)) {
+            Some(at) => {
+                self.newest = self.newest.max(Some(at));
+                Hour::of(at)
+            }
+            None => self.partition.start,
+        }
+    }
+
+    fn finish(
+        self,
+        object: ObjectClassifier<'_>,
+        classifier: &Classifier,
+    ) -> Result<ObjectDelta, DecodeError> {
+        let mut names = HashMap::new();
+        let mut name = |key: VerdictKey| {
+            names
+                .entry(key)
+                .or_insert_with(|| FlowKey {
+                    src_zone: object.zone_name(key.src_zone),
+                    dst_zone: object.zone_name(key.dst_zone),
+                    port_group: object.group_name(key.port_group),
+                    nat_direction: key.nat_direction,
+                })
+                .clone()
+        };
+        let mut traffic: BTreeMap<(Hour, FlowKey), FlowCounts> = BTreeMap::new();
+        for ((hour, key), counts) in self.traffic {
+            // A zone can be named like another's az_id only by mistake; even then nothing is lost.
+            let sum = traffic.entry((hour, name(key))).or_default();
+            *sum = sum.checked_add(counts).ok_or_else(|| overflow("the sum of bytes or packets"))?;
+        }
+        let mut billed: BTreeMap<(Hour, FlowKey, Charge), u64> = BTreeMap::new();
+        for ((hour, key, charge), bytes) in self.charged {
+            let sum = billed.entry((hour, name(key), charge)).or_default();
+            *sum = sum.checked_add(bytes).ok_or_else(|| overflow("the sum of charged bytes"))?;
+        }
+        let charges = billed
+            .into_iter()
+            .map(|((hour, key, charge), bytes)| {
+                let cost = match classifier.prices().get(charge) {
+                    Some(price) => price.of(bytes).ok_or_else(|| overflow("the cost"))?,
+                    None => NanoUsd(0),
+                };
+                Ok(((hour, key, charge), ChargeCounts { bytes, cost }))
+            })
+            .collect::<Result<_, DecodeError>>()?;
+        Ok(ObjectDelta {
+            records: self.records,
+            traffic,
+            charges,
+            newest_record: self.newest,
+            hints: Hints { missing_az_ids: object.into_missing_az_ids() },
+        })
+    }
+}

@@ -40,7 +40,7 @@ pub mod classify;
 
 pub mod pricing;
 
-pub mod accumulate;
+// pub mod accumulate;
 
 pub mod ledger;
 

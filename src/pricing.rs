@@ -224,10 +224,7 @@ impl PriceBook {
 
     /// All prices for a source whose logs are of `source_region`.
     pub fn for_region(&self, source_region: &str) -> Prices {
-        Prices {
-            region: Arc::from(self.priced_as(source_region)),
-            by_charge: Charge::ALL.map(|charge| self.quote(source_region, charge).map(|quote| quote.price)),
-        }
+        Prices(Charge::ALL.map(|charge| self.quote(source_region, charge).map(|quote| quote.price)))
     }
 }
 
@@ -237,21 +234,18 @@ impl PriceBook {
 /// so that the amount stays visible and can be priced by hand. This is rare: a charge that the configuration lets
 /// occur must have a price for the program to start. What is left are NAT records of gateways that nobody configured,
 /// in a region without a built-in price.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Prices {
-    region: Arc<str>,
-    by_charge: [Option<Price>; Charge::ALL.len()],
-}
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Prices([Option<Price>; Charge::ALL.len()]);
 
 impl Prices {
     /// The price of a charge, where there is one.
     pub fn get(&self, charge: Charge) -> Option<Price> {
-        self.by_charge[charge as usize]
+        self.0[charge as usize]
     }
 
-    /// The region whose rows these are: the label of the price gauge.
-    pub fn region(&self) -> &Arc<str> {
-        &self.region
+    /// Sets the price of a charge.
+    pub fn set(&mut self, charge: Charge, price: Option<Price>) {
+        self.0[charge as usize] = price;
     }
 
     /// The charges that have a price, in the order of [`Charge::ALL`].
@@ -381,7 +375,7 @@ mod tests {
         book.forced_region = Some(Arc::from("us-east-1"));
         assert_eq!(cost(&book, "eu-west-1", Charge::NatProcessing), Some(2));
         assert_eq!(cost(&book, "ap-northeast-2", Charge::InternetEgress), Some(90_000_000));
-        assert_eq!(&**book.for_region("ap-northeast-2").region(), "us-east-1");
+        assert_eq!(book.priced_as("ap-northeast-2"), "us-east-1");
     }
 
     #[test]

@@ -1,1 +1,78 @@
-//! (in work)
+//! Which port group a record belongs to.
+
+use super::{PortGroup, PortMatch};
+
+/// A port group inside one classifier; 0 is `other`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct GroupId(u16);
+
+impl GroupId {
+    /// The group of everything that no group names.
+    pub const OTHER: Self = Self(0);
+
+    /// Index into the configured groups, `None` for `other`.
+    pub fn configured(self) -> Option<usize> {
+        usize::from(self.0).checked_sub(1)
+    }
+
+    /// A small integer that identifies it within one classifier.
+    pub fn index(self) -> u16 {
+        self.0
+    }
+}
+
+/// One entry for every port number.
+#[derive(Debug)]
+pub(super) struct PortTable {
+    groups: Box<[GroupId]>,
+    port_match: PortMatch,
+}
+
+impl PortTable {
+    pub(super) fn new(groups: &[PortGroup], port_match: PortMatch) -> Self {
+        let mut table = vec![GroupId::OTHER; 1 << 16].into_boxed_slice();
+        for (at, group) in groups.iter().enumerate() {
+            // No port is in two groups, so there are at most 65,536 of them with a port.
+            let id = GroupId(u16::try_from(at + 1).unwrap_or(u16::MAX));
+            for port in group.ports.iter().cloned().flatten() {
+                table[usize::from(port)] = id;
+            }
+        }
+        Self { groups: table, port_match }
+    }
+
+    pub(super) fn find(&self, source: Option<u16>, destination: Option<u16>) -> GroupId {
+        let group = |port: Option<u16>| port.map_or(GroupId::OTHER, |port| self.groups[usize::from(port)]);
+        match (group(destination), self.port_match) {
+            (GroupId::OTHER, PortMatch::Either) => group(source),
+            (found, _) => found,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn destination_first_then_source_where_either_matches() {
+        let groups = [
+            PortGroup { name: "http".into(), ports: vec![4101..=4107, 80..=80] },
+            PortGroup { name: "edge".into(), ports: vec![0..=0, 65535..=65535] },
+        ];
+        let either = PortTable::new(&groups, PortMatch::Either);
+        let only = PortTable::new(&groups, PortMatch::Destination);
+        for (source, destination, with_either, with_destination) in [
+            (Some(50000), Some(4101), Some(0), Some(0)),
+            (Some(4107), Some(50000), Some(0), None),
+            (Some(4108), Some(4100), None, None),
+            (Some(4101), Some(65535), Some(1), Some(1)),
+            (Some(80), None, Some(0), None),
+            (None, Some(0), Some(1), Some(1)),
+            (None, None, None, None),
+        ] {
+            assert_eq!(either.find(source, destination).configured(), with_either);
+            assert_eq!(only.find(source, destination).configured(), with_destination);
+        }
+    }
+}

@@ -7,13 +7,13 @@ use std::{
 };
 
 use super::{
-    Location, SourceConfig, layout,
+    Location, SourceConfig,
     problems::{Problems, nearest},
     raw::{Node, Table},
     topology::once,
     values::{self, Parsed},
 };
-use crate::pricing::REGIONS;
+use crate::{discover::layout::Layout, pricing::REGIONS};
 
 /// Reads all sources. Returns the good ones, and the region of the first as far as it is readable.
 pub(super) fn read(
@@ -73,7 +73,9 @@ fn unfamiliar(node: &Node<'_>, region: &str) -> Option<String> {
 
 /// Everything but name, url and region, which stay empty.
 fn rest(table: &mut Table<'_>, location: Option<&Location>, problems: &mut Problems) -> SourceConfig {
-    let layout = table.or(problems, "layout", layout::default(), |node| layout::parse(values::text(node)?));
+    let layout = table.or(problems, "layout", auto(), |node| {
+        Layout::parse(values::text(node)?).map_err(|error| error.to_string())
+    });
     let accounts = strings(table.list(problems, "accounts", values::account));
     let regions = strings(table.list(problems, "regions", |node| values::region(node).map(|region| region.to_string())));
     let flow_log_ids =
@@ -104,6 +106,11 @@ fn rest(table: &mut Table<'_>, location: Option<&Location>, problems: &mut Probl
         endpoint: endpoint.map(|(_, endpoint)| endpoint),
         path_style: path_style.is_some_and(|(_, path_style)| path_style),
     }
+}
+
+/// The layout of a source that names none.
+fn auto() -> Layout {
+    Layout::parse("auto").expect("a word of the grammar")
 }
 
 /// The items, sorted and each once: they are sets.

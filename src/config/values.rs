@@ -16,6 +16,7 @@ use super::{
     raw::Node,
 };
 use crate::{
+    discover::layout::{is_account, is_region},
     limits,
     model::{NanoUsd, RESERVED_ZONES, Timestamp},
     pricing::{REGIONS, parse_usd},
@@ -149,18 +150,6 @@ pub(super) fn region(node: &Node<'_>) -> Parsed<Arc<str>> {
     }
 }
 
-/// `word-word-digits`, with more words in between (`us-gov-west-1`).
-fn is_region(text: &str) -> bool {
-    let parts: Vec<&str> = text.split('-').collect();
-    let [first, middle @ .., last] = parts.as_slice() else { return false };
-    let word = |part: &&str| part.len() >= 2 && part.bytes().all(|byte| byte.is_ascii_lowercase());
-    !middle.is_empty()
-        && word(first)
-        && middle.iter().all(|part| word(part))
-        && (1..=2).contains(&last.len())
-        && last.bytes().all(|byte| byte.is_ascii_digit())
-}
-
 /// An availability zone id, which is the same in every account.
 pub(super) fn az_id(node: &Node<'_>) -> Parsed<Arc<str>> {
     let typed = text(node)?;
@@ -236,9 +225,7 @@ pub(super) fn aws_id(node: &Node<'_>, prefix: &str) -> Parsed<Arc<str>> {
 /// An account number: text, because it may begin with zeros.
 pub(super) fn account(node: &Node<'_>) -> Parsed<String> {
     match node.text() {
-        Some(digits) if digits.len() == 12 && digits.bytes().all(|byte| byte.is_ascii_digit()) => {
-            Ok(digits.to_owned())
-        }
+        Some(digits) if is_account(digits) => Ok(digits.to_owned()),
         _ => Err("must be an account number of 12 digits in quotes, such as \"123456789012\"".to_owned()),
     }
 }

@@ -1,3 +1,383 @@
-//! (in work)
+//! Which objects a source has: accounts and regions, then every key of a stretch of time, page by page.
+//!
+//! Progress is a set of keys. A scan returns every key of its stretch whatever was seen before; whoever asks takes the
+//! difference with what is settled. Refuses to know what has been counted, and never uses a time of the store.
+
 pub mod layout;
 pub mod window;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use layout::{Dates, Head, Layout, Step};
+use window::Window;
+
+use crate::{
+    limits,
+    model::{Hour, IgnoreReason, Listed, Partition, PartitionSpan, Timestamp},
+    store::{FailureReason, ListRequest, ObjectStore, Operation, StoreError},
+};
+
+/// What to look for in one source.
+#[derive(Debug, Clone)]
+pub struct SourceSpec {
+    /// Its name in log and labels.
+    pub name: Arc<str>,
+    /// As in [`crate::model::ObjectId::bucket`].
+    pub bucket: Arc<str>,
+    /// What its keys begin with: empty, or ending in a slash.
+    pub prefix: String,
+    /// The region of its logs.
+    pub region: String,
+    /// The grammar of its keys.
+    pub layout: Layout,
+    /// Accounts to read; empty: all.
+    pub accounts: Vec<String>,
+    /// Regions to read; empty: all.
+    pub regions: Vec<String>,
+    /// Flow logs to read; empty: all.
+    pub flow_log_ids: Vec<String>,
+}
+
+/// A place below which keys go by date: one account and region, for the layouts of AWS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Root {
+    prefix: String,
+    dates: Dates,
+    region: Option<String>,
+}
+
+/// One source, with the accounts and regions that were found in it.
+#[derive(Debug)]
+pub struct Discovery {
+    spec: SourceSpec,
+    roots: Vec<Root>,
+    /// Roots whose last full scan saw no daily partition: their recent scans may begin at an hour.
+    hourly: BTreeSet<String>,
+}
+
+/// A key, and what it is by its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// As listed.
+    pub listed: Listed,
+    /// The partition that it names. Keys outside every partition share one that stands for the source.
+    pub partition: Partition,
+    /// Why it is not to be read, if it is not.
+    pub ignored: Option<IgnoreReason>,
+    /// Its flow log, where the name tells.
+    pub flow_log_id: Option<String>,
+}
+
+impl Discovery {
+    /// A source of which nothing is known yet.
+    pub fn new(spec: SourceSpec) -> Self {
+        Self { spec, roots: Vec::new(), hourly: BTreeSet::new() }
+    }
+
+    /// What is looked for.
+    pub fn spec(&self) -> &SourceSpec {
+        &self.spec
+    }
+
+    /// The regions that were found and are not the source's own.
+    pub fn foreign_regions(&self) -> BTreeSet<&str> {
+        let regions = self.roots.iter().filter_map(|root| root.region.as_deref());
+        regions.filter(|region| *region != self.spec.region).collect()
+    }
+
+    /// The prefixes below which keys go by date.
+    pub fn roots(&self) -> impl Iterator<Item = &str> {
+        self.roots.iter().map(|root| root.prefix.as_str())
+    }
+
+    /// The partition that stands for all keys outside every partition. It is never sealed.
+    pub fn outside(&self) -> Partition {
+        outside(&self.spec)
+    }
+
+    /// Looks for accounts and regions anew. On failure the ones known before stay.
+    pub async fn find_roots(&mut self, store: &dyn ObjectStore) -> Result<(), StoreError> {
+        let mut listings = BTreeMap::new();
+        let mut roots = Vec::new();
+        for head in self.spec.layout.heads() {
+            let mut frontier = vec![(self.base(head), None)];
+            for depth in 0..head.len() {
+                let mut next = Vec::new();
+                for (prefix, region) in frontier {
+                    for segment in self.children(store, head, depth, &prefix, &mut listings).await? {
+                        let Some(names) = head.matches(depth, &segment) else { continue };
+                        if !allowed(&self.spec.accounts, names.account.as_deref())
+                            || !allowed(&self.spec.regions, names.region.as_deref())
+                        {
+                            continue;
+                        }
+                        next.push((format!("{prefix}{segment}/"), names.region.or_else(|| region.clone())));
+                    }
+                }
+                frontier = next;
+                if frontier.len() > limits::ROOTS {
+                    return Err(nonsense(&self.spec, "more accounts and regions than one source may have"));
+                }
+            }
+            let dates = head.dates();
+            roots.extend(frontier.into_iter().map(|(prefix, region)| Root {
+                prefix,
+                dates: dates.clone(),
+                region,
+            }));
+        }
+        self.roots = roots;
+        Ok(())
+    }
+
+    /// Where the head of a layout begins: at the prefix, or for AWS's layouts at the `AWSLogs/` that is part of it.
+    fn base(&self, head: Head<'_>) -> String {
+        let prefix = &self.spec.prefix;
+        let inside =
+            if prefix.starts_with("AWSLogs/") { Some(0) } else { prefix.find("/AWSLogs/").map(|at| at + 1) };
+        match inside.filter(|_| head.is_aws()) {
+            Some(at) => prefix[..at].to_owned(),
+            None => prefix.clone(),
+        }
+    }
+
+    async fn children(
+        &self,
+        store: &dyn ObjectStore,
+        head: Head<'_>,
+        depth: usize,
+        prefix: &str,
+        listings: &mut BTreeMap<String, Vec<String>>,
+    ) -> Result<Vec<String>, StoreError> {
+        if let Some(rest) = self.spec.prefix.strip_prefix(prefix)
+            && let Some((segment, _)) = rest.split_once('/')
+        {
+            return Ok(vec![segment.to_owned()]);
+        }
+        if let Step::Fixed(segment) = head.step(depth) {
+            return Ok(vec![segment]);
+        }
+        if let Some(known) = listings.get(prefix) {
+            return Ok(known.clone());
+        }
+        let mut pages = Pages::new(prefix.to_owned(), None, true);
+        let mut segments = Vec::new();
+        while let Some(page) = pages.next(store).await? {
+            let below =
+                page.prefixes.iter().filter_map(|child| child.strip_prefix(prefix)?.strip_suffix('/'));
+            segments.extend(below.map(str::to_owned));
+            if segments.len() > limits::ROOTS {
+                return Err(nonsense(&self.spec, "more accounts and regions than one source may have"));
+            }
+        }
+        listings.insert(prefix.to_owned(), segments.clone());
+        Ok(segments)
+    }
+
+    /// A scan of every key of a window. `whole_days` also finds daily partitions that began to appear beside hourly
+    /// ones; a full scan sets it.
+    pub fn scan(&self, window: Window, whole_days: bool) -> Scan {
+        let roots = self.roots.iter().map(|root| {
+            let whole_day = root.dates.may_mix() && (whole_days || !self.hourly.contains(&root.prefix));
+            let after = root.dates.boundary(&root.prefix, window.from, whole_day);
+            let narrowed = self.spec.prefix.starts_with(&root.prefix);
+            let prefix = if narrowed { self.spec.prefix.clone() } else { root.prefix.clone() };
+            (root.clone(), Pages::new(prefix, Some(after), false))
+        });
+        Scan {
+            spec: self.spec.clone(),
+            window,
+            rest: roots.collect::<Vec<_>>().into_iter(),
+            current: None,
+            listed: 0,
+            failure: None,
+            daily: BTreeSet::new(),
+            done: BTreeSet::new(),
+        }
+    }
+
+    /// Learns from a finished full scan which roots have hourly partitions only.
+    pub fn learn(&mut self, scan: &Scan) {
+        self.hourly = scan.done.difference(&scan.daily).cloned().collect();
+    }
+}
+
+fn outside(spec: &SourceSpec) -> Partition {
+    Partition {
+        bucket: spec.bucket.clone(),
+        prefix: Arc::from(spec.prefix.as_str()),
+        start: Hour(0),
+        span: PartitionSpan::Day,
+    }
+}
+
+fn allowed(wanted: &[String], found: Option<&str>) -> bool {
+    wanted.is_empty() || found.is_none_or(|found| wanted.iter().any(|one| one == found))
+}
+
+fn nonsense(spec: &SourceSpec, what: &str) -> StoreError {
+    listing_error(&format!("{}/{}", spec.bucket, spec.prefix), what)
+}
+
+fn listing_error(target: &str, what: &str) -> StoreError {
+    StoreError {
+        operation: Operation::List,
+        target: target.to_owned(),
+        reason: FailureReason::Other,
+        source: Some(what.into()),
+    }
+}
+
+/// A scan under way. Ask [`Scan::next`] until it returns `None`, then look at [`Scan::failure`].
+#[derive(Debug)]
+pub struct Scan {
+    spec: SourceSpec,
+    window: Window,
+    rest: std::vec::IntoIter<(Root, Pages)>,
+    current: Option<(Root, Pages)>,
+    listed: u64,
+    failure: Option<StoreError>,
+    daily: BTreeSet<String>,
+    done: BTreeSet<String>,
+}
+
+impl Scan {
+    /// Some more keys of the window, in the order of the listing. A root that cannot be listed is left, the others go
+    /// on; the scan as a whole has then failed.
+    pub async fn next(&mut self, store: &dyn ObjectStore) -> Option<Vec<Found>> {
+        loop {
+            if self.current.is_none() {
+                self.current = Some(self.rest.next()?);
+            }
+            let (root, pages) = self.current.as_mut()?;
+            match pages.next(store).await {
+                Ok(Some(page)) => {
+                    self.listed += page.objects.len() as u64;
+                    let (found, past) = read_page(&self.spec, self.window, root, page.objects);
+                    if found
+                        .iter()
+                        .any(|one| one.ignored.is_none() && one.partition.span == PartitionSpan::Day)
+                    {
+                        self.daily.insert(root.prefix.clone());
+                    }
+                    if past {
+                        self.done.insert(root.prefix.clone());
+                        self.current = None;
+                    }
+                    return Some(found);
+                }
+                Ok(None) => {
+                    self.done.insert(root.prefix.clone());
+                    self.current = None;
+                }
+                Err(error) => {
+                    self.failure.get_or_insert(error);
+                    self.current = None;
+                }
+            }
+        }
+    }
+
+    /// Keys that were listed.
+    pub fn listed(&self) -> u64 {
+        self.listed
+    }
+
+    /// Why it is not complete. Takes the error.
+    pub fn failure(&mut self) -> Option<StoreError> {
+        self.failure.take()
+    }
+}
+
+/// The keys of a page that belong to the window, and whether the listing has gone past it.
+fn read_page(spec: &SourceSpec, window: Window, root: &Root, objects: Vec<Listed>) -> (Vec<Found>, bool) {
+    const DAY: i64 = 24 * 3600;
+    let mut past = false;
+    let mut found = Vec::with_capacity(objects.len());
+    for listed in objects {
+        match root.dates.parse(&spec.bucket, &root.prefix, &listed.id.key) {
+            Ok(parsed) => {
+                // Within a day, daily keys and hours interleave; a day later everything is past.
+                past |= parsed.partition.start.start() > Timestamp(window.until.0.saturating_add(DAY));
+                if !window.contains(&parsed.partition) {
+                    continue;
+                }
+                let wanted = allowed_id(&spec.flow_log_ids, parsed.flow_log_id.as_deref());
+                found.push(Found {
+                    listed,
+                    partition: parsed.partition,
+                    ignored: (!wanted).then_some(IgnoreReason::Filtered),
+                    flow_log_id: parsed.flow_log_id,
+                });
+            }
+            Err(reason) => {
+                found.push(Found {
+                    listed,
+                    partition: outside(spec),
+                    ignored: Some(reason),
+                    flow_log_id: None,
+                });
+            }
+        }
+    }
+    (found, past)
+}
+
+/// A key that names no flow log cannot be one of the wanted.
+fn allowed_id(wanted: &[String], found: Option<&str>) -> bool {
+    wanted.is_empty() || found.is_some_and(|found| wanted.iter().any(|one| one == found))
+}
+
+/// The pages of one listing, checked: a store that repeats a token or a key, or is out of order, would hide keys.
+#[derive(Debug)]
+struct Pages {
+    prefix: String,
+    start_after: Option<String>,
+    delimited: bool,
+    token: Option<String>,
+    last_key: Option<String>,
+    count: usize,
+    ended: bool,
+}
+
+impl Pages {
+    fn new(prefix: String, start_after: Option<String>, delimited: bool) -> Self {
+        Self { prefix, start_after, delimited, token: None, last_key: None, count: 0, ended: false }
+    }
+
+    async fn next(&mut self, store: &dyn ObjectStore) -> Result<Option<crate::store::Page>, StoreError> {
+        if self.ended {
+            return Ok(None);
+        }
+        let request = ListRequest {
+            prefix: &self.prefix,
+            start_after: self.start_after.as_deref(),
+            delimited: self.delimited,
+            page: self.token.as_deref(),
+        };
+        let page = store.list(request).await?;
+        self.count += 1;
+        if self.count > limits::LIST_PAGES {
+            return Err(listing_error(&self.prefix, "the listing has more pages than one source may have"));
+        }
+        for object in &page.objects {
+            let key = object.id.key.as_str();
+            if !key.starts_with(&self.prefix) {
+                return Err(listing_error(&self.prefix, "the listing has keys outside its prefix"));
+            }
+            if self.last_key.as_deref().is_some_and(|last| last >= key) {
+                return Err(listing_error(&self.prefix, "the listing repeats keys or is out of order"));
+            }
+            self.last_key = Some(key.to_owned());
+        }
+        if page.next.is_some() && page.next == self.token {
+            return Err(listing_error(&self.prefix, "the listing repeats a page token"));
+        }
+        self.ended = page.next.is_none();
+        self.token.clone_from(&page.next);
+        Ok(Some(page))
+    }
+}
