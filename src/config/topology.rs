@@ -1,6 +1,6 @@
 //! Zones, port groups, NAT gateways and counting: the part of the configuration that says what a record means.
 
-use std::{collections::BTreeMap, fmt, net::IpAddr, sync::Arc};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use super::{
     problems::{Problems, nearest},
@@ -41,7 +41,7 @@ pub(super) fn read(
     Rules { zones, port_groups, port_match, gateways, vantage, count_rejected, no_charge: Vec::new() }
 }
 
-/// Tells of every value that an earlier place has already, except where `same` says that the two may share it.
+/// Tells of a value that an earlier place has already.
 pub(super) fn once<'a, T: Ord + Clone>(
     problems: &mut Problems,
     seen: &mut BTreeMap<T, String>,
@@ -239,7 +239,7 @@ pub(super) fn no_charge(prices: &mut Table<'_>, problems: &mut Problems) -> Vec<
     let mut exempt = Vec::new();
     for mut table in prices.tables(problems, "no_charge") {
         let words = Charge::ALL.map(|charge| (charge.as_str(), charge));
-        let wanted = fmt::format(format_args!("one of {}", words.map(|(word, _)| word).join(", ")));
+        let wanted = format!("one of {}", words.map(|(word, _)| word).join(", "));
         let charge = table.required(problems, "charge", &wanted, |node| values::one_of(node, &words));
         let cidrs = table.list(problems, "cidrs", values::cidr);
         if cidrs.is_empty() && !problems.any_below(&table.path_of("cidrs")) {
