@@ -159,6 +159,37 @@ pub const NAME_CHARS: usize = 128;
 /// Records a minute that the demo writes at most: a file covers up to five minutes and is built in memory.
 pub const DEMO_ROWS_PER_MINUTE: u32 = 100_000;
 
+/// Bytes of a configuration file. A thousand zones are a tenth of it.
+pub const CONFIG_BYTES: u64 = 1 << 20;
+
+/// `ingest.poll_interval`: below, listing costs more than it finds (objects come every 5 minutes); above, freshness
+/// metrics and alerts lose their meaning.
+pub const POLL_INTERVAL: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(3600);
+
+/// `ingest.lookback`: at least one hourly partition and its stragglers; at most what can be listed again and again.
+pub const LOOKBACK: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(2 * 3600)..=Duration::from_secs(31 * 24 * 3600);
+
+/// `ingest.concurrency`: each object in work holds up to `limits.object_bytes`.
+pub const CONCURRENCY: std::ops::RangeInclusive<u64> = 1..=64;
+
+/// `limits.series`: room for a few zones at least; at most what one scrape can carry in seconds.
+pub const SERIES: std::ops::RangeInclusive<u64> = 10..=1_000_000;
+
+/// `limits.object_bytes`: an object is held in memory. AWS closes flow-log files at 75 MB.
+pub const OBJECT_BYTES: std::ops::RangeInclusive<u64> = 1 << 10..=4 << 30;
+
+/// `limits.decompressed_bytes`: decoded in batches, so it bounds time rather than memory.
+pub const DECOMPRESSED_BYTES: std::ops::RangeInclusive<u64> = 1 << 10..=64 << 30;
+
+/// Highest price of a gigabyte that is believed, in USD. List prices are below 1: what is above this is a price per
+/// terabyte or a slipped decimal point.
+pub const PRICE_USD: u64 = 1_000;
+
+/// Highest monthly budget, in USD: a ninth of what the ledger's sums can hold.
+pub const BUDGET_USD: u64 = 1_000_000_000;
+
 const _: () = assert!(STORE_BACKOFF.as_millis() < STORE_BACKOFF_MAX.as_millis());
 const _: () = assert!(STORE_CREDENTIALS.as_secs() < STORE_ANSWER.as_secs());
 const _: () = assert!(STORE_CONNECT.as_secs() < STORE_ANSWER.as_secs());
@@ -167,3 +198,6 @@ const _: () = assert!(LIST_DEADLINE.as_secs() < OBJECT_DEADLINE.as_secs());
 const _: () = assert!(COST_HOURS >= (31 + 7) * 24 && COST_HOURS < LEDGER_HOURS);
 const _: () = assert!(FOOTER_BYTES < WHOLE_OBJECT_BYTES);
 const _: () = assert!(HEADER_BYTES <= RESPONSE_CHUNK);
+
+const _: () = assert!(POLL_INTERVAL.end().as_secs() < LOOKBACK.start().as_secs());
+const _: () = assert!(BUDGET_USD < i64::MAX as u64 / 1_000_000_000);
