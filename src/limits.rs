@@ -201,3 +201,9 @@ const _: () = assert!(HEADER_BYTES <= RESPONSE_CHUNK);
 
 const _: () = assert!(POLL_INTERVAL.end().as_secs() < LOOKBACK.start().as_secs());
 const _: () = assert!(BUDGET_USD < i64::MAX as u64 / 1_000_000_000);
+
+/// Threads for blocking work beside the decoders: the ledger, local files, name look-ups.
+pub const BLOCKING_THREADS: usize = 8;
+
+/// How often the demo writes a file.
+pub const DEMO_FILE_EVERY: Duration = Duration::from_secs(3);
