@@ -225,3 +225,6 @@ pub const BLOCKING_THREADS: usize = 8;
 
 /// How often the demo writes a file.
 pub const DEMO_FILE_EVERY: Duration = Duration::from_secs(3);
+
+/// Pages of a listing that `check --reach` reads of a source.
+pub const REACH_PAGES: usize = 20;

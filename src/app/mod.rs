@@ -20,7 +20,7 @@ use tokio::{net::TcpListener, runtime::Runtime, signal::unix, task::JoinHandle, 
 use tokio_util::sync::CancellationToken;
 
 pub use logging::{LogFormat, LogLevel, start as start_logging};
-pub(crate) use parts::{store, source_spec};
+pub(crate) use parts::{source_spec, store};
 
 use crate::{
     cli::{ListenAddress, ListenHost},
@@ -185,7 +185,9 @@ pub async fn bind(listen: &[ListenAddress]) -> Result<Vec<TcpListener>, AppError
             ListenHost::Name(name) => TcpListener::bind((name.as_str(), port)).await,
             // One socket takes both families, but where the machine has no IPv6.
             ListenHost::All => match TcpListener::bind(("::", port)).await {
-                Err(error) if error.kind() != io::ErrorKind::AddrInUse => TcpListener::bind(("0.0.0.0", port)).await,
+                Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
+                    TcpListener::bind(("0.0.0.0", port)).await
+                }
                 bound => bound,
             },
         };
@@ -263,7 +265,9 @@ fn dead<T>(task: &'static str, ended: Result<T, tokio::task::JoinError>) -> AppE
 
 async fn ended_in_time<T>(task: JoinHandle<T>) {
     if !task.is_finished() && timeout(limits::SHUTDOWN_GRACE + Duration::from_secs(1), task).await.is_err() {
-        tracing::warn!("not everything ended within the grace period; what was not committed will be read again");
+        tracing::warn!(
+            "not everything ended within the grace period; what was not committed will be read again"
+        );
     }
 }
 

@@ -100,7 +100,11 @@ pub(super) fn ledger_options(config: &Config) -> ledger::Options {
         classifier_fingerprint: config.fingerprint(),
         prices: prices(config)
             .into_iter()
-            .map(|((charge, region), price)| ledger::PriceInForce { aws_region: region.to_string(), charge, price })
+            .map(|((charge, region), price)| ledger::PriceInForce {
+                aws_region: region.to_string(),
+                charge,
+                price,
+            })
             .collect(),
     }
 }
