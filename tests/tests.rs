@@ -7,6 +7,7 @@ mod support;
 mod architecture;
 mod demo_folder;
 mod exposition;
+mod ingest;
 mod s3_faults;
 mod server;
 mod store_contract;
