@@ -206,7 +206,12 @@ pub fn environment() -> Vec<(String, String)> {
 
 /// The text of a configuration file, or what would be right.
 fn read(file: &Path) -> Result<String, String> {
-    let failed = |error: std::io::Error| format!("cannot be read: {error}");
+    let failed = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            "does not exist; config/minimal.toml is the shortest configuration to begin with".to_owned()
+        }
+        _ => format!("cannot be read: {error}"),
+    };
     let mut bytes = Vec::new();
     File::open(file).and_then(|opened| opened.take(CONFIG_BYTES + 1).read_to_end(&mut bytes)).map_err(failed)?;
     if bytes.len() as u64 > CONFIG_BYTES {

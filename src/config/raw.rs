@@ -70,7 +70,7 @@ impl Raw {
             Ok(Value::Dict(_, tree)) => tree,
             Ok(_) => Dict::new(),
             Err(error) => {
-                problems.at("", format!("is not valid TOML:\n{error}"));
+                problems.at("", format!("is not valid TOML:\n{}", error.kind));
                 Dict::new()
             }
         };

@@ -103,11 +103,22 @@ pub(super) fn usd(node: &Node<'_>, max: u64) -> Parsed<NanoUsd> {
 /// A span of time, as humantime writes it.
 pub(super) fn duration(node: &Node<'_>, range: &RangeInclusive<Duration>) -> Parsed<Duration> {
     let wanted = || {
-        let (low, high) = (humantime::format_duration(*range.start()), humantime::format_duration(*range.end()));
+        let (low, high) = (show_duration(*range.start()), show_duration(*range.end()));
         format!("must be a duration in quotes from \"{low}\" to \"{high}\", such as \"90s\", \"5m\" or \"48h\"")
     };
     let typed = node.text().ok_or_else(wanted)?;
     humantime::parse_duration(typed.trim()).ok().filter(|span| range.contains(span)).ok_or_else(wanted)
+}
+
+/// A span of time in its largest whole unit up to days, readable by [`duration`].
+pub(super) fn show_duration(span: Duration) -> String {
+    let units = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
+    let seconds = span.as_secs();
+    let whole = |(size, _): &&(u64, &str)| seconds.is_multiple_of(*size) && seconds / size > 3;
+    match units.iter().find(whole) {
+        Some((size, unit)) if span.subsec_nanos() == 0 => format!("{}{unit}", seconds / size),
+        _ => humantime::format_duration(span).to_string(),
+    }
 }
 
 /// A number of bytes, as `64MiB` or a plain number.
@@ -173,7 +184,7 @@ pub(super) fn cidr(node: &Node<'_>) -> Parsed<IpNet> {
         && let Some(v4) = v6.network().to_ipv4_mapped()
     {
         let bits = v6.prefix_len() - 96;
-        return Err(format!("is an IPv4 network in IPv6 clothes; write \"{v4}/{bits}\""));
+        return Err(format!("is an IPv4 network written as IPv6; write \"{v4}/{bits}\""));
     }
     if net.trunc() != net {
         return Err(format!("has bits set behind its prefix; write \"{}\"", net.trunc()));
