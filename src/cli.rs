@@ -266,10 +266,23 @@ mod tests {
 
     #[test]
     fn addresses_are_read_or_refused() {
-        for text in [":0", "127.0.0.1:9843", "[::]:9843", "[fe80::1]:80", "localhost:9843", "metrics.example:80"] {
+        for text in
+            [":0", "127.0.0.1:9843", "[::]:9843", "[fe80::1]:80", "localhost:9843", "metrics.example:80"]
+        {
             assert_eq!(text.parse::<ListenAddress>().unwrap().to_string(), text);
         }
-        for text in ["", "9843", "localhost", ":", ":65536", "::1:80", "[::1]", "[1.2.3.4]:80", "a b:80", "http://x:80"] {
+        for text in [
+            "",
+            "9843",
+            "localhost",
+            ":",
+            ":65536",
+            "::1:80",
+            "[::1]",
+            "[1.2.3.4]:80",
+            "a b:80",
+            "http://x:80",
+        ] {
             assert_eq!(text.parse::<ListenAddress>(), Err(ListenAddressError), "{text}");
         }
     }
@@ -288,7 +301,9 @@ mod tests {
         for words in ["--help", "--version", "demo --help"] {
             assert_eq!(read(words).unwrap_err().exit_code(), 0, "{words}");
         }
-        for words in ["--nonsense", "frobnicate", "--log.level loud", "demo --rows-per-minute 0", "--config.file"] {
+        for words in
+            ["--nonsense", "frobnicate", "--log.level loud", "demo --rows-per-minute 0", "--config.file"]
+        {
             assert_eq!(read(words).unwrap_err().exit_code(), i32::from(EXIT_USAGE), "{words}");
         }
     }

@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tracing::{debug, error, info, trace, warn};
+
 use crate::{
     model::{IgnoreReason, ObjectId, Quarantine, Timestamp},
     store::{FailureReason, Operation},
@@ -75,9 +77,80 @@ pub enum Event {
     /// A source has logs of a region that is not its own; they are priced at the source's region.
     ForeignRegion { source: Arc<str>, region: Arc<str> },
     /// The series limit is reached: new label sets go to the overflow series.
-    SeriesLimitReached { limit: usize },
+    SeriesLimitReached,
     /// Partitions left the window and are kept as hashes.
     PartitionsSealed { partitions: u64 },
     /// Hours older than the ledger keeps are only in the totals now.
     HoursFolded { hours: u64 },
+}
+
+impl Event {
+    /// Writes the event to the log. Errors are what an operator must act on, warnings what he should know, info what
+    /// went as it should.
+    #[allow(clippy::too_many_lines, reason = "one arm for each event")]
+    pub fn log(&self) {
+        match self {
+            Self::StoreRequest { source, operation, failure: Some(reason) } => {
+                debug!(%source, operation = operation.as_str(), reason = reason.as_str(), "store request failed");
+            }
+            Self::StoreRequest { source, operation, failure: None } => {
+                trace!(%source, operation = operation.as_str(), "store request answered");
+            }
+            Self::ScanFinished { source, kind, listed, found, duration, .. } => {
+                let seconds = duration.as_secs_f64();
+                if *found > 0 {
+                    info!(%source, kind = kind.as_str(), listed, found, seconds, "scan finished");
+                } else {
+                    debug!(%source, kind = kind.as_str(), listed, found, seconds, "scan finished");
+                }
+            }
+            Self::ScanFailed { source, kind, reason, error, retry_in } => {
+                let retry_in = retry_in.as_secs();
+                let kind = kind.as_str();
+                error!(%source, kind, reason = reason.as_str(), %error, retry_in, "scan failed, what was found is kept");
+            }
+            Self::Pending { source, objects } => trace!(%source, objects, "objects pending"),
+            Self::ObjectPutBack { source, object, reason, error, retry_in } => {
+                let retry_in = retry_in.as_secs();
+                warn!(%source, %object, reason = reason.as_str(), %error, retry_in, "object not read, will be tried again");
+            }
+            Self::ObjectIgnored { source, object, reason } => {
+                debug!(%source, %object, reason = reason.as_str(), "object ignored");
+            }
+            Self::ObjectRefusedLate { source, object } => {
+                warn!(%source, %object, "object refused: its partition has left ingest.lookback; enlarge that to count it");
+            }
+            Self::ObjectQuarantined { source, object, why } => {
+                error!(%source, %object, reason = why.reason.as_str(), detail = %why.detail, "object quarantined");
+            }
+            Self::ObjectGone { source, object } => warn!(%source, %object, "object gone before it was read"),
+            Self::ObjectMutated { source, object } => {
+                warn!(%source, %object, "object changed after it was settled, it is not counted again");
+            }
+            Self::Committed { objects, records, .. } => info!(objects, records, "committed"),
+            Self::CommitFailed { error, retry_in } => {
+                let retry_in = retry_in.as_secs();
+                error!(%error, retry_in, "commit failed: ingest waits, the last committed state stays served");
+            }
+            Self::FirstScanComplete { objects } => info!(objects, "first full scan committed, ready"),
+            Self::ClassifierChanged => {
+                info!(
+                    "zones, port groups, NAT gateways or counting have changed: new traffic gets the new labels"
+                );
+            }
+            Self::AzIdMissing { zone, az_id } => {
+                let advice = format!("add az_id = \"{az_id}\" to zone \"{zone}\"");
+                warn!(%zone, %az_id, advice, "zone has no az_id, so the az-id columns of the logs are not used");
+            }
+            Self::ForeignRegion { source, region } => {
+                let advice = "give the region a [[source]] of its own, or name the wanted ones in regions";
+                warn!(%source, %region, advice, "logs of another region are priced at the rates of the source's region");
+            }
+            Self::SeriesLimitReached => {
+                warn!("limits.series is reached: new label sets are counted in the series \"other\"");
+            }
+            Self::PartitionsSealed { partitions } => debug!(partitions, "partitions sealed"),
+            Self::HoursFolded { hours } => info!(hours, "hours older than 400 days folded into the totals"),
+        }
+    }
 }

@@ -40,18 +40,20 @@ pub mod classify;
 
 pub mod pricing;
 
-// pub mod accumulate;
+pub mod accumulate;
 
 pub mod ledger;
 
 pub mod expose;
 
-pub mod pipeline;
+// pub mod pipeline;
 
 pub mod app;
 
 pub mod config;
 
 pub mod cli;
+
+pub mod healthcheck;
 
 pub mod demo;

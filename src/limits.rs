@@ -11,8 +11,8 @@ pub const COMMIT_ROWS: usize = 20_000;
 /// How long a finished object waits for its batch to fill.
 pub const COMMIT_DELAY: Duration = Duration::from_millis(500);
 
-/// Objects found but not yet read that are held in memory. Discovery waits while it is full.
-pub const BACKLOG_OBJECTS: usize = 2_048;
+/// Objects found but not yet read that are held in memory, some 350 bytes each. Discovery waits while it is full.
+pub const BACKLOG_OBJECTS: usize = 20_000;
 
 /// Keys in one page of a listing (the maximum of the S3 API).
 pub const LIST_PAGE_KEYS: i32 = 1_000;
@@ -81,6 +81,25 @@ pub const STORE_BACKOFF: Duration = Duration::from_millis(200);
 /// Longest pause between attempts of one request.
 pub const STORE_BACKOFF_MAX: Duration = Duration::from_secs(20);
 
+/// Time to open a connection to a store.
+pub const STORE_CONNECT: Duration = Duration::from_secs(5);
+
+/// Time to obtain credentials from their provider, its own retries included.
+pub const STORE_CREDENTIALS: Duration = Duration::from_secs(15);
+
+/// Time from the start of one attempt to the headers of its answer (for a listing page: to its end). The SDK has
+/// no such limit of its own.
+pub const STORE_ANSWER: Duration = Duration::from_secs(20);
+
+/// Each time this long passes while a body is read, [`STORE_STALL_BYTES`] must have come.
+pub const STORE_STALL: Duration = Duration::from_secs(20);
+
+/// Least progress of a body in one [`STORE_STALL`]: far below any usable link, far above a dripping one.
+pub const STORE_STALL_BYTES: usize = 64 << 10;
+
+/// Folders below the root of a local store that are entered. The deepest AWS layout with a template is half of it.
+pub const LOCAL_DEPTH: usize = 32;
+
 /// Deadline of one listing page.
 pub const LIST_DEADLINE: Duration = Duration::from_secs(60);
 
@@ -102,8 +121,22 @@ pub const QUARANTINE_ROWS: usize = 10_000;
 /// Bytes of text kept of one quarantine reason.
 pub const DETAIL_BYTES: usize = 512;
 
-/// Open connections of the web server.
+/// Open connections of the web server. The next ones wait in the kernel's queue.
 pub const CONNECTIONS: usize = 512;
+
+/// How long all connections may be taken before those that were silent meanwhile are closed: short against the 10 s
+/// that a scrape may take by default, so that idle sockets cannot keep a scraper out.
+pub const CONNECTION_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Scrapes that are under way at a time; one more is told to come back. Bounds the memory of responses that are not
+/// read: 10,000 series are some 10 MB.
+pub const SCRAPES: usize = 16;
+
+/// Bytes handed to a connection at a time, so that a response leaves the count of [`SCRAPES`] only when it is sent.
+pub const RESPONSE_CHUNK: usize = 64 << 10;
+
+/// Pause after a connection could not be accepted for want of file descriptors or memory.
+pub const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
 /// Time for a request's headers to arrive, and for an idle connection to send the next request.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -117,15 +150,22 @@ pub const HEADER_BYTES: usize = 16 << 10;
 /// Time that open requests and the running commit get after SIGTERM. Below Kubernetes' 30 s grace period.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
 
+/// Each step of `healthcheck`: below the 5 s that the container image gives the whole of it.
+pub const HEALTHCHECK_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Characters of a configured name.
 pub const NAME_CHARS: usize = 128;
+
+/// Records a minute that the demo writes at most: a file covers up to five minutes and is built in memory.
+pub const DEMO_ROWS_PER_MINUTE: u32 = 100_000;
 
 /// Bytes of a configuration file. A thousand zones are a tenth of it.
 pub const CONFIG_BYTES: u64 = 1 << 20;
 
 /// `ingest.poll_interval`: below, listing costs more than it finds (objects come every 5 minutes); above, freshness
 /// metrics and alerts lose their meaning.
-pub const POLL_INTERVAL: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
+pub const POLL_INTERVAL: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(3600);
 
 /// `ingest.lookback`: at least one hourly partition and its stragglers; at most what can be listed again and again.
 pub const LOOKBACK: std::ops::RangeInclusive<Duration> =
@@ -151,8 +191,13 @@ pub const PRICE_USD: u64 = 1_000;
 pub const BUDGET_USD: u64 = 1_000_000_000;
 
 const _: () = assert!(STORE_BACKOFF.as_millis() < STORE_BACKOFF_MAX.as_millis());
+const _: () = assert!(STORE_CREDENTIALS.as_secs() < STORE_ANSWER.as_secs());
+const _: () = assert!(STORE_CONNECT.as_secs() < STORE_ANSWER.as_secs());
+const _: () = assert!(STORE_ANSWER.as_secs() < LIST_DEADLINE.as_secs());
 const _: () = assert!(LIST_DEADLINE.as_secs() < OBJECT_DEADLINE.as_secs());
 const _: () = assert!(COST_HOURS >= (31 + 7) * 24 && COST_HOURS < LEDGER_HOURS);
 const _: () = assert!(FOOTER_BYTES < WHOLE_OBJECT_BYTES);
+const _: () = assert!(HEADER_BYTES <= RESPONSE_CHUNK);
+
 const _: () = assert!(POLL_INTERVAL.end().as_secs() < LOOKBACK.start().as_secs());
 const _: () = assert!(BUDGET_USD < i64::MAX as u64 / 1_000_000_000);

@@ -29,8 +29,10 @@ fn environment(case: &Path) -> Vec<(String, String)> {
 #[test]
 fn every_case_is_read_as_it_says() {
     let update = std::env::var_os("UPDATE_GOLDEN").is_some();
-    let mut cases: Vec<PathBuf> =
-        fs::read_dir(folder("tests/configs")).expect("the cases").map(|entry| entry.unwrap().path()).collect();
+    let mut cases: Vec<PathBuf> = fs::read_dir(folder("tests/configs"))
+        .expect("the cases")
+        .map(|entry| entry.unwrap().path())
+        .collect();
     cases.sort();
     assert!(cases.len() > 20, "the cases are gone");
     let mut wrong = Vec::new();
@@ -43,7 +45,8 @@ fn every_case_is_read_as_it_says() {
         if update {
             fs::write(case.join(file), &got).expect("write");
             let _ = fs::remove_file(case.join(other));
-        } else if fs::read_to_string(case.join(file)).unwrap_or_default() != got || case.join(other).exists() {
+        } else if fs::read_to_string(case.join(file)).unwrap_or_default() != got || case.join(other).exists()
+        {
             wrong.push(format!("{}: {file} should be\n{got}", case.display()));
         }
     }
@@ -129,8 +132,11 @@ fn the_commented_configuration_has_every_key() {
                  [counting]\nqqqqqqqq = 1\n[prices]\nqqqqqqqq = 1\nno_charge = [{qqqqqqqq = 1}]\n[budget]\nqqqqqqqq = 1\n\
                  [limits]\nqqqqqqqq = 1\n";
     let error = Config::parse("probe", probe, &[]).expect_err("full of unknown keys");
-    let lists: Vec<&str> =
-        error.problems.iter().filter_map(|problem| problem.wanted.strip_prefix("unknown key; the keys here are ")).collect();
+    let lists: Vec<&str> = error
+        .problems
+        .iter()
+        .filter_map(|problem| problem.wanted.strip_prefix("unknown key; the keys here are "))
+        .collect();
     assert_eq!(lists.len(), 12, "one for each table");
     for key in lists.iter().flat_map(|list| list.split(", ")) {
         let shown = text.contains(&format!("{key} = ")) || text.contains(&format!("[prices.{key}."));
@@ -141,8 +147,10 @@ fn the_commented_configuration_has_every_key() {
 #[test]
 fn the_policy_asks_for_two_actions_and_no_more() {
     let policy = fs::read_to_string(folder("config/iam-policy.json")).expect("iam-policy.json");
-    let mut actions: Vec<&str> =
-        policy.split('"').filter(|word| word.starts_with("s3:") || word.contains('*') && !word.starts_with("arn:")).collect();
+    let mut actions: Vec<&str> = policy
+        .split('"')
+        .filter(|word| word.starts_with("s3:") || word.contains('*') && !word.starts_with("arn:"))
+        .collect();
     actions.sort_unstable();
     assert_eq!(actions, ["s3:GetObject", "s3:ListBucket"]);
 }

@@ -68,7 +68,14 @@ impl fmt::Display for Config {
             line("no charge", format_args!("{}: {}", charge.as_str(), list(cidrs)))?;
         }
         let budget = &self.budget;
-        line("budget", format_args!("{} USD a month, {} of the bytes between zones", usd(budget.monthly), budget.inter_az_ratio))?;
+        line(
+            "budget",
+            format_args!(
+                "{} USD a month, {} of the bytes between zones",
+                usd(budget.monthly),
+                budget.inter_az_ratio
+            ),
+        )?;
         let limits = &self.limits;
         line(
             "limits",

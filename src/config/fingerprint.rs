@@ -119,9 +119,6 @@ mod tests {
 
     #[test]
     fn the_hash_is_the_same_in_every_version() {
-        assert_eq!(
-            fingerprint(&Rules::default()),
-            "0"
-        );
+        assert_eq!(fingerprint(&Rules::default()), "0");
     }
 }

@@ -156,8 +156,12 @@ impl Config {
         match read(file) {
             Ok(text) => Self::parse(&name, &text, environment),
             Err(wanted) => {
-                let problem =
-                    Problem { key: "--config.file".to_owned(), variable: None, value: Some(name.clone()), wanted };
+                let problem = Problem {
+                    key: "--config.file".to_owned(),
+                    variable: None,
+                    value: Some(name.clone()),
+                    wanted,
+                };
                 Err(ConfigError { file: name, problems: vec![problem] })
             }
         }
@@ -213,7 +217,9 @@ fn read(file: &Path) -> Result<String, String> {
         _ => format!("cannot be read: {error}"),
     };
     let mut bytes = Vec::new();
-    File::open(file).and_then(|opened| opened.take(CONFIG_BYTES + 1).read_to_end(&mut bytes)).map_err(failed)?;
+    File::open(file)
+        .and_then(|opened| opened.take(CONFIG_BYTES + 1).read_to_end(&mut bytes))
+        .map_err(failed)?;
     if bytes.len() as u64 > CONFIG_BYTES {
         return Err(format!("is larger than {CONFIG_BYTES} bytes: this is no configuration file"));
     }

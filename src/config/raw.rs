@@ -26,7 +26,8 @@ pub(super) const OVERRIDABLE: [(&str, &[&str]); 7] = [
 ];
 
 /// Keys that hold tables or lists of tables, by the start of the variable's name.
-const FILE_ONLY: [&str; 6] = ["SOURCE", "ZONE", "PORT_GROUP", "NAT_GATEWAY", "PRICES__REGIONS", "PRICES__NO_CHARGE"];
+const FILE_ONLY: [&str; 6] =
+    ["SOURCE", "ZONE", "PORT_GROUP", "NAT_GATEWAY", "PRICES__REGIONS", "PRICES__NO_CHARGE"];
 
 /// File and environment, merged.
 pub(super) struct Raw {
@@ -61,7 +62,8 @@ impl Raw {
         for (name, text) in environment.iter().filter(|(name, _)| name.starts_with(ENV_PREFIX)) {
             match overridable(name) {
                 Some((section, key)) => {
-                    figment = figment.merge(Variable { name: name.clone(), section, key, text: text.clone() });
+                    figment =
+                        figment.merge(Variable { name: name.clone(), section, key, text: text.clone() });
                 }
                 None => problems.at(name, unknown_variable(name)),
             }
@@ -301,7 +303,10 @@ impl<'a> Table<'a> {
         }
         let path = &node.path;
         let brackets = if node.is_list() { "single" } else { "its own" };
-        problems.at(path, format!("must be a table: write [{path}] in {brackets} brackets, then its keys below it"));
+        problems.at(
+            path,
+            format!("must be a table: write [{path}] in {brackets} brackets, then its keys below it"),
+        );
         Table { dict: None, ..empty }
     }
 
@@ -317,7 +322,12 @@ impl<'a> Table<'a> {
         for item in items {
             match item.value {
                 Value::Dict(_, dict) => {
-                    tables.push(Table { raw: self.raw, path: item.path, dict: Some(dict), asked: Vec::new() });
+                    tables.push(Table {
+                        raw: self.raw,
+                        path: item.path,
+                        dict: Some(dict),
+                        asked: Vec::new(),
+                    });
                 }
                 _ => problems.push(item.problem(wanted.clone())),
             }
@@ -331,7 +341,10 @@ impl<'a> Table<'a> {
         for (name, value) in self.dict.into_iter().flatten() {
             let path = self.path_of(name);
             if let Value::Dict(_, dict) = value {
-                tables.push((name.as_str(), Table { raw: self.raw, path, dict: Some(dict), asked: Vec::new() }));
+                tables.push((
+                    name.as_str(),
+                    Table { raw: self.raw, path, dict: Some(dict), asked: Vec::new() },
+                ));
             } else {
                 let node = Node { raw: self.raw, path, value };
                 problems.push(node.problem(format!("must be a table: write [{}]", node.path)));

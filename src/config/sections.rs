@@ -34,7 +34,8 @@ pub(super) fn state(root: &mut Table<'_>, problems: &mut Problems) -> PathBuf {
     if let Err(wanted) = writable(path) {
         match &typed {
             Some((node, _)) => problems.push(node.problem(wanted)),
-            None => problems.at(key, format!("is left out, and the default \"flowcost.db\" does not do: {wanted}")),
+            None => problems
+                .at(key, format!("is left out, and the default \"flowcost.db\" does not do: {wanted}")),
         }
     }
     typed.map_or(default, |(_, path)| path)
@@ -53,7 +54,8 @@ fn writable(path: &Path) -> Parsed<()> {
     if !folder.is_dir() {
         return Err(format!("needs the folder {folder:?}, which does not exist; create it or name another"));
     }
-    let failed = |what: &Path, error: io::Error| Err(format!("cannot be written: {}: {error}", what.display()));
+    let failed =
+        |what: &Path, error: io::Error| Err(format!("cannot be written: {}: {error}", what.display()));
     let probe = folder.join(format!(".flowcost-probe-{}", std::process::id()));
     // A probe of a process that died here, with the same id, as containers have it.
     let _ = std::fs::remove_file(&probe);
@@ -70,7 +72,8 @@ pub(super) fn ingest(root: &mut Table<'_>, problems: &mut Problems) -> IngestCon
     let poll_interval = section.or(problems, "poll_interval", Duration::from_secs(60), |node| {
         values::duration(node, &limits::POLL_INTERVAL)
     });
-    let lookback = section.or(problems, "lookback", hours(48), |node| values::duration(node, &limits::LOOKBACK));
+    let lookback =
+        section.or(problems, "lookback", hours(48), |node| values::duration(node, &limits::LOOKBACK));
     let start = section.optional(problems, "start", values::moment);
     let concurrency =
         section.or(problems, "concurrency", 4, |node| values::integer(node, &limits::CONCURRENCY));
@@ -98,8 +101,8 @@ pub(super) fn limits(root: &mut Table<'_>, problems: &mut Problems) -> Limits {
     let series = section.or(problems, "series", 10_000, |node| values::integer(node, &limits::SERIES));
     let object_bytes =
         section.or(problems, "object_bytes", 256 << 20, |node| values::size(node, &limits::OBJECT_BYTES));
-    let decompressed_bytes =
-        section.or(problems, "decompressed_bytes", 2 << 30, |node| values::size(node, &limits::DECOMPRESSED_BYTES));
+    let decompressed_bytes = section
+        .or(problems, "decompressed_bytes", 2 << 30, |node| values::size(node, &limits::DECOMPRESSED_BYTES));
     let bad_rows_per_object =
         section.or(problems, "bad_rows_per_object", 0, |node| values::integer(node, &(0..=u64::MAX)));
     section.finish(problems);
@@ -156,7 +159,8 @@ fn overrides(table: &mut Table<'_>, problems: &mut Problems) -> Overrides {
     Charge::ALL
         .into_iter()
         .filter_map(|charge| {
-            let price = table.optional(problems, charge.as_str(), |node| values::usd(node, limits::PRICE_USD))?;
+            let price =
+                table.optional(problems, charge.as_str(), |node| values::usd(node, limits::PRICE_USD))?;
             Some((charge, price))
         })
         .collect()
@@ -181,11 +185,13 @@ pub(super) fn require_prices(
         .filter_map(|gateway| rules.zones.iter().find(|zone| zone.name == gateway.zone))
         .map(|zone| &*zone.region)
         .collect();
-    let stray_gateway = gateway_regions.iter().any(|region| sources.iter().all(|source| *source.region != **region));
+    let stray_gateway =
+        gateway_regions.iter().any(|region| sources.iter().all(|source| *source.region != **region));
     // What was typed but refused is not missing.
     let refused = |region: &str, charge: Charge, problems: &Problems| {
         let key = charge.as_str();
-        problems.any_below(&format!("prices.{key}")) || problems.any_below(&format!("prices.regions.{region}.{key}"))
+        problems.any_below(&format!("prices.{key}"))
+            || problems.any_below(&format!("prices.regions.{region}.{key}"))
     };
     let mut told = BTreeSet::new();
     let mut missing_ones = Vec::new();
@@ -220,7 +226,8 @@ pub(super) fn require_prices(
 
 /// The regions whose zones can be the two ends of one record.
 fn meeting_regions<'a>(rules: &'a Rules, sources: &'a [SourceConfig]) -> BTreeSet<&'a str> {
-    let mut regions: BTreeSet<&str> = rules.zones.iter().map(|zone| &*zone.region).filter(|r| !r.is_empty()).collect();
+    let mut regions: BTreeSet<&str> =
+        rules.zones.iter().map(|zone| &*zone.region).filter(|r| !r.is_empty()).collect();
     // Zone ids that no zone names belong to the source's region, but speak only if no zone goes by networks alone.
     let az_ids_speak = rules.zones.iter().all(|zone| zone.cidrs.is_empty() || zone.az_id.is_some());
     if az_ids_speak && !rules.zones.is_empty() {
@@ -238,7 +245,10 @@ fn missing(charge: Charge, region: &str, source: &SourceConfig, zone_regions: &B
     let why = match charge {
         Charge::InterRegion => {
             let regions: Vec<&str> = zone_regions.iter().copied().collect();
-            format!("there are zones of several regions ({}) and no built-in price of {key}", regions.join(", "))
+            format!(
+                "there are zones of several regions ({}) and no built-in price of {key}",
+                regions.join(", ")
+            )
         }
         _ => format!("there is no built-in price of {key} in {region} (region of source {:?})", source.name),
     };

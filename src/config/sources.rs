@@ -36,12 +36,23 @@ pub(super) fn read(
     let mut names = BTreeMap::new();
     let mut sources: Vec<(Node<'_>, SourceConfig)> = Vec::new();
     for (index, mut table) in tables.into_iter().enumerate() {
-        let name = table.required(problems, "name", "any name; it is the label `source` of the metrics", values::name);
+        let name = table.required(
+            problems,
+            "name",
+            "any name; it is the label `source` of the metrics",
+            values::name,
+        );
         if let Some(name) = &name {
             once(problems, &mut names, name, "give each source its own name");
         }
-        let url = table.required(problems, "url", "write \"s3://bucket/prefix/\" or \"file:///folder/\"", location);
-        let region = table.required(problems, "region", "the AWS region of the logs, such as \"us-east-1\"", values::region);
+        let url =
+            table.required(problems, "url", "write \"s3://bucket/prefix/\" or \"file:///folder/\"", location);
+        let region = table.required(
+            problems,
+            "region",
+            "the AWS region of the logs, such as \"us-east-1\"",
+            values::region,
+        );
         if index == 0 {
             home = region.as_ref().map(|(_, region)| region.clone());
         }
@@ -77,9 +88,12 @@ fn rest(table: &mut Table<'_>, location: Option<&Location>, problems: &mut Probl
         Layout::parse(values::text(node)?).map_err(|error| error.to_string())
     });
     let accounts = strings(table.list(problems, "accounts", values::account));
-    let regions = strings(table.list(problems, "regions", |node| values::region(node).map(|region| region.to_string())));
-    let flow_log_ids =
-        strings(table.list(problems, "flow_log_ids", |node| values::aws_id(node, "fl-").map(|id| id.to_string())));
+    let regions = strings(
+        table.list(problems, "regions", |node| values::region(node).map(|region| region.to_string())),
+    );
+    let flow_log_ids = strings(
+        table.list(problems, "flow_log_ids", |node| values::aws_id(node, "fl-").map(|id| id.to_string())),
+    );
     let bucket_region = table.placed(problems, "bucket_region", bucket_region);
     let endpoint = table.placed(problems, "endpoint", endpoint);
     let path_style = table.placed(problems, "path_style", values::boolean);
@@ -128,7 +142,9 @@ fn overlap(a: &SourceConfig, b: &SourceConfig) -> bool {
         (Location::S3 { bucket: left, prefix: one }, Location::S3 { bucket: right, prefix: two }) => {
             left == right && a.endpoint == b.endpoint && nested(one, two)
         }
-        (Location::Local { root: one }, Location::Local { root: two }) => one.starts_with(two) || two.starts_with(one),
+        (Location::Local { root: one }, Location::Local { root: two }) => {
+            one.starts_with(two) || two.starts_with(one)
+        }
         _ => false,
     }
 }
@@ -151,16 +167,21 @@ fn location(node: &Node<'_>) -> Parsed<Location> {
         let root = Path::new(path);
         let plain = root.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
         if !root.is_absolute() || !plain {
-            return Err("must be an absolute path without . and .., with three slashes: \"file:///var/flowlogs/\"".to_owned());
+            return Err(
+                "must be an absolute path without . and .., with three slashes: \"file:///var/flowlogs/\""
+                    .to_owned(),
+            );
         }
         return Ok(Location::Local { root: root.components().collect() });
     }
-    Err("must begin with s3:// or file://, such as \"s3://bucket/prefix/\" or \"file:///var/flowlogs/\"".to_owned())
+    Err("must begin with s3:// or file://, such as \"s3://bucket/prefix/\" or \"file:///var/flowlogs/\""
+        .to_owned())
 }
 
 /// Liberal: S3-compatible stores and old buckets allow more than new AWS buckets do.
 fn is_bucket(name: &str) -> bool {
-    (3..=255).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+    (3..=255).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
 }
 
 fn bucket_region(node: &Node<'_>) -> Parsed<String> {

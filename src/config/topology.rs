@@ -71,13 +71,23 @@ fn zones(root: &mut Table<'_>, home: Option<&Arc<str>>, problems: &mut Problems)
             problems.at(table.path(), wanted);
         }
         for network in &networks {
-            once(problems, &mut cidrs, network, "a network belongs to one zone (a longer prefix inside it may belong to another)");
+            once(
+                problems,
+                &mut cidrs,
+                network,
+                "a network belongs to one zone (a longer prefix inside it may belong to another)",
+            );
         }
         if let Some(az_id) = &az_id {
             once(problems, &mut az_ids, az_id, "an az_id belongs to one zone");
         }
         if let Some(name) = &name {
-            once(problems, &mut names, name, "give each zone its own name, or put all its networks into one [[zone]]");
+            once(
+                problems,
+                &mut names,
+                name,
+                "give each zone its own name, or put all its networks into one [[zone]]",
+            );
         }
         table.finish(problems);
         if let Some((node, name)) = name {
@@ -93,7 +103,9 @@ fn zones(root: &mut Table<'_>, home: Option<&Arc<str>>, problems: &mut Problems)
     }
     for ((node, name), zone) in named.iter().zip(&zones) {
         if let Some(owner) = az_ids.get(name).filter(|_| zone.az_id.as_ref() != Some(name)) {
-            problems.push(node.problem(format!("is the az_id of another zone ({owner}); the two would share a label")));
+            problems.push(
+                node.problem(format!("is the az_id of another zone ({owner}); the two would share a label")),
+            );
         }
     }
     zones
@@ -134,10 +146,14 @@ fn port_groups(root: &mut Table<'_>, problems: &mut Problems) -> Vec<PortGroup> 
         }
         for (node, range) in &ports {
             for (path, other) in &groups {
-                let clash = other.ports.iter().find(|taken| taken.start() <= range.end() && range.start() <= taken.end());
+                let clash = other
+                    .ports
+                    .iter()
+                    .find(|taken| taken.start() <= range.end() && range.start() <= taken.end());
                 if let Some(taken) = clash {
                     let port = taken.start().max(range.start());
-                    let wanted = format!("port {port} is in {path} ({:?}) already; a port has one group", other.name);
+                    let wanted =
+                        format!("port {port} is in {path} ({:?}) already; a port has one group", other.name);
                     problems.push(node.problem(wanted));
                 }
             }
@@ -164,9 +180,10 @@ fn gateways(
     let mut gateways = Vec::new();
     for mut table in root.tables(problems, "nat_gateway") {
         let name = table.required(problems, "name", "any name, for messages", values::name);
-        let zone = table.required(problems, "zone", "the name of the [[zone]] that the gateway stands in", |node| {
-            known_zone(node, zones)
-        });
+        let zone =
+            table.required(problems, "zone", "the name of the [[zone]] that the gateway stands in", |node| {
+                known_zone(node, zones)
+            });
         let interface_ids = table.list(problems, "interface_ids", |node| values::aws_id(node, "eni-"));
         let private_ips = table.list(problems, "private_ips", values::address);
         let resource_ids = table.list(problems, "resource_ids", |node| values::aws_id(node, "nat-"));
@@ -187,7 +204,10 @@ fn gateways(
             once(problems, &mut names, name, "give each gateway its own name");
         }
         warnings.extend(private_ips.iter().filter(|(_, ip)| is_public(ip)).map(|(node, ip)| {
-            format!("{} = \"{ip}\" is a public address; the logs show the private address of a NAT gateway", node.path)
+            format!(
+                "{} = \"{ip}\" is a public address; the logs show the private address of a NAT gateway",
+                node.path
+            )
         }));
         table.finish(problems);
         if let (Some((_, name)), Some((_, zone))) = (name, zone) {
@@ -212,7 +232,9 @@ fn known_zone(node: &Node<'_>, zones: &[ZoneSpec]) -> values::Parsed<Arc<str>> {
     let names = || zones.iter().map(|zone| &*zone.name);
     match zones.iter().find(|zone| &*zone.name == typed) {
         Some(zone) => Ok(zone.name.clone()),
-        None if zones.is_empty() => Err("is no zone: there is no [[zone]] yet; add the one it stands in".to_owned()),
+        None if zones.is_empty() => {
+            Err("is no zone: there is no [[zone]] yet; add the one it stands in".to_owned())
+        }
         None => match nearest(typed, names()) {
             Some(near) => Err(format!("is no configured zone; did you mean {near:?}?")),
             None => {
@@ -243,7 +265,8 @@ pub(super) fn no_charge(prices: &mut Table<'_>, problems: &mut Problems) -> Vec<
         let charge = table.required(problems, "charge", &wanted, |node| values::one_of(node, &words));
         let cidrs = table.list(problems, "cidrs", values::cidr);
         if cidrs.is_empty() && !problems.any_below(&table.path_of("cidrs")) {
-            let wanted = "is missing or empty: write the exempt networks, such as cidrs = [\"10.0.200.0/24\"]";
+            let wanted =
+                "is missing or empty: write the exempt networks, such as cidrs = [\"10.0.200.0/24\"]";
             problems.at(table.path_of("cidrs"), wanted);
         }
         table.finish(problems);

@@ -11,10 +11,7 @@ use bytesize::ByteSize;
 use ipnet::IpNet;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{
-    problems::nearest,
-    raw::Node,
-};
+use super::{problems::nearest, raw::Node};
 use crate::{
     discover::layout::{is_account, is_region},
     limits,
@@ -72,14 +69,16 @@ pub(super) fn boolean(node: &Node<'_>) -> Parsed<bool> {
 
 /// A whole number in a range.
 pub(super) fn integer(node: &Node<'_>, range: &RangeInclusive<u64>) -> Parsed<u64> {
-    node.number().and_then(|digits| digits.parse().ok()).filter(|number| range.contains(number)).ok_or_else(|| {
-        let (low, high) = (range.start(), range.end());
-        if *high == u64::MAX {
-            format!("must be a whole number of at least {low}, without quotes")
-        } else {
-            format!("must be a whole number from {low} to {high}, without quotes")
-        }
-    })
+    node.number().and_then(|digits| digits.parse().ok()).filter(|number| range.contains(number)).ok_or_else(
+        || {
+            let (low, high) = (range.start(), range.end());
+            if *high == u64::MAX {
+                format!("must be a whole number of at least {low}, without quotes")
+            } else {
+                format!("must be a whole number from {low} to {high}, without quotes")
+            }
+        },
+    )
 }
 
 /// A share: 0 to 1.
@@ -104,7 +103,9 @@ pub(super) fn usd(node: &Node<'_>, max: u64) -> Parsed<NanoUsd> {
 pub(super) fn duration(node: &Node<'_>, range: &RangeInclusive<Duration>) -> Parsed<Duration> {
     let wanted = || {
         let (low, high) = (show_duration(*range.start()), show_duration(*range.end()));
-        format!("must be a duration in quotes from \"{low}\" to \"{high}\", such as \"90s\", \"5m\" or \"48h\"")
+        format!(
+            "must be a duration in quotes from \"{low}\" to \"{high}\", such as \"90s\", \"5m\" or \"48h\""
+        )
     };
     let typed = node.text().ok_or_else(wanted)?;
     humantime::parse_duration(typed.trim()).ok().filter(|span| range.contains(span)).ok_or_else(wanted)
@@ -154,7 +155,8 @@ pub(super) fn region(node: &Node<'_>) -> Parsed<Arc<str>> {
     if is_region(typed) {
         return Ok(Arc::from(typed));
     }
-    let zone_letter = typed.strip_suffix(|last: char| last.is_ascii_lowercase()).filter(|rest| is_region(rest));
+    let zone_letter =
+        typed.strip_suffix(|last: char| last.is_ascii_lowercase()).filter(|rest| is_region(rest));
     match zone_letter.or_else(|| nearest(typed, REGIONS)) {
         Some(near) => Err(format!("is no AWS region; did you mean \"{near}\"?")),
         None => Err("is no AWS region, such as \"ap-northeast-1\"".to_owned()),
@@ -164,7 +166,8 @@ pub(super) fn region(node: &Node<'_>) -> Parsed<Arc<str>> {
 /// An availability zone id, which is the same in every account.
 pub(super) fn az_id(node: &Node<'_>) -> Parsed<Arc<str>> {
     let typed = text(node)?;
-    let how = "must be a zone id such as \"use1-az1\"; `aws ec2 describe-availability-zones` shows it as ZoneId";
+    let how =
+        "must be a zone id such as \"use1-az1\"; `aws ec2 describe-availability-zones` shows it as ZoneId";
     let has_form = typed.chars().count() <= limits::NAME_CHARS
         && (typed.contains("az") || typed.contains("wlz"))
         && typed.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
@@ -178,7 +181,8 @@ pub(super) fn cidr(node: &Node<'_>) -> Parsed<IpNet> {
         let bits = if address.is_ipv4() { 32 } else { 128 };
         return Err(format!("has no prefix length; for this one address write \"{address}/{bits}\""));
     }
-    let net: IpNet = typed.parse().map_err(|_| "is no network, such as \"10.0.128.0/22\" or \"2001:db8::/56\"")?;
+    let net: IpNet =
+        typed.parse().map_err(|_| "is no network, such as \"10.0.128.0/22\" or \"2001:db8::/56\"")?;
     if let IpNet::V6(v6) = net
         && v6.prefix_len() >= 96
         && let Some(v4) = v6.network().to_ipv4_mapped()
@@ -198,7 +202,9 @@ pub(super) fn address(node: &Node<'_>) -> Parsed<IpAddr> {
     match typed.parse::<IpAddr>() {
         Ok(IpAddr::V6(v6)) => Ok(unmapped(v6)),
         Ok(v4) => Ok(v4),
-        Err(_) if typed.contains('/') => Err("must be one address, not a network: leave out the / part".to_owned()),
+        Err(_) if typed.contains('/') => {
+            Err("must be one address, not a network: leave out the / part".to_owned())
+        }
         Err(_) => Err("is no address, such as \"10.0.136.5\"".to_owned()),
     }
 }
@@ -209,7 +215,9 @@ fn unmapped(v6: Ipv6Addr) -> IpAddr {
 
 /// A port or an inclusive range of ports.
 pub(super) fn ports(node: &Node<'_>) -> Parsed<RangeInclusive<u16>> {
-    let wanted = || "must be a port from 0 to 65535 such as 4101, or a range in quotes such as \"4102-4107\"".to_owned();
+    let wanted = || {
+        "must be a port from 0 to 65535 such as 4101, or a range in quotes such as \"4102-4107\"".to_owned()
+    };
     let port = |digits: &str| digits.trim().parse::<u16>().map_err(|_| wanted());
     let typed = node.number().or(node.text().map(str::to_owned)).ok_or_else(wanted)?;
     let (first, last) = match typed.split_once('-') {
@@ -226,10 +234,14 @@ pub(super) fn ports(node: &Node<'_>) -> Parsed<RangeInclusive<u16>> {
 pub(super) fn aws_id(node: &Node<'_>, prefix: &str) -> Parsed<Arc<str>> {
     let typed = node.text().unwrap_or_default();
     match typed.strip_prefix(prefix) {
-        Some(hex) if !hex.is_empty() && hex.len() <= 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+        Some(hex)
+            if !hex.is_empty() && hex.len() <= 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()) =>
+        {
             Ok(Arc::from(typed))
         }
-        _ => Err(format!("must be an id in quotes that begins with {prefix}, such as \"{prefix}0352f8c82da6aa229\"")),
+        _ => Err(format!(
+            "must be an id in quotes that begins with {prefix}, such as \"{prefix}0352f8c82da6aa229\""
+        )),
     }
 }
 

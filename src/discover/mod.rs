@@ -286,6 +286,11 @@ impl Scan {
         self.listed
     }
 
+    /// Whether some root could not be listed to its end.
+    pub fn has_failed(&self) -> bool {
+        self.failure.is_some()
+    }
+
     /// Why it is not complete. Takes the error.
     pub fn failure(&mut self) -> Option<StoreError> {
         self.failure.take()
@@ -381,3 +386,6 @@ impl Pages {
         Ok(Some(page))
     }
 }
+
+#[cfg(test)]
+mod tests;

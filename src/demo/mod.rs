@@ -1,0 +1,257 @@
+//! The demo: a synthetic cluster that writes real flow-log files in the layout of AWS, and keeps writing.
+//!
+//! Refuses to know the clock, tasks and the terminal: the composition root owns the loop and prints. What it does is
+//! a function of the folder, the seed and the times it is given. The tests and benches use the same cluster.
+
+mod cluster;
+mod traffic;
+mod writer;
+
+use std::{
+    fmt::Write as _,
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+pub use cluster::{ACCOUNT, FLOW_LOG, NAT_ADDRESS, NAT_INTERFACE, REGION, ZONES, Zone};
+pub use traffic::Cluster;
+pub use writer::{DemoError, HISTORY_ROWS, LogFolder, SLOT_SECONDS, file_path, partition, slot_of};
+
+use self::writer::io_error;
+use crate::{limits, model::Timestamp};
+
+/// The seed of the demo: everybody sees the same cluster live the same life.
+pub const SEED: u64 = 9843;
+
+/// Records a minute where nothing else is asked for.
+pub const ROWS_PER_MINUTE: u32 = 1_200;
+
+/// Days of history that a new folder starts with.
+pub const HISTORY_DAYS: u32 = 2;
+
+/// Fewest records of a live file: enough for the flow with the most records to find room in most files.
+const LIVE_ROWS: usize = 12;
+
+/// First line of a configuration that the demo may overwrite.
+const HEADER: &str =
+    "# Written by `flowcost-exporter demo`, anew at every start: copy it before changing it.";
+
+/// A folder that lives.
+pub struct Demo {
+    /// Where its files are; absolute, links resolved.
+    pub dir: PathBuf,
+    /// How to read them; also in the folder as `flowcost.toml`.
+    pub config_toml: String,
+    /// Files that were added to the history.
+    pub history: Vec<PathBuf>,
+    logs: LogFolder,
+    rows_per_minute: u32,
+    written_until: Timestamp,
+}
+
+impl Demo {
+    /// Makes the folder ready: the configuration, and two days of history where they are missing. Without `dir` a
+    /// new folder is made in the system's folder for temporary files. Blocks for a second or two on the first start.
+    ///
+    /// # Errors
+    /// When the folder cannot be written, or its `flowcost.toml` is somebody else's.
+    pub fn prepare(dir: Option<PathBuf>, rows_per_minute: u32, now: Timestamp) -> Result<Self, DemoError> {
+        let dir = match dir {
+            Some(dir) => {
+                fs::create_dir_all(&dir).map_err(io_error("create", &dir))?;
+                dir
+            }
+            None => temporary_folder(now)?,
+        };
+        let dir = dir.canonicalize().map_err(io_error("resolve", &dir))?;
+        if dir.to_str().is_none() {
+            return Err(DemoError::NotUtf8(dir));
+        }
+        let config_toml = config_toml(&dir);
+        write_config(&dir.join("flowcost.toml"), &config_toml)?;
+        let logs = LogFolder::new(dir.clone(), Cluster::new(SEED));
+        let history = logs.write_history(now, HISTORY_DAYS)?;
+        // An earlier run may have been inside the same slot: what it wrote is not written again.
+        let slot = slot_of(now);
+        let written_until = if logs.is_filled(slot)? { now } else { slot };
+        let rows_per_minute = rows_per_minute.clamp(1, limits::DEMO_ROWS_PER_MINUTE);
+        Ok(Self { dir, config_toml, history, logs, rows_per_minute, written_until })
+    }
+
+    /// Writes what the cluster has done since the last call, as one file; nothing when no second has passed. After
+    /// a pause longer than a slot (a laptop asleep) only the last slot's length is written.
+    ///
+    /// # Errors
+    /// When the folder cannot be written. The next call covers the same time again.
+    pub fn write_until(&mut self, now: Timestamp) -> Result<Option<PathBuf>, DemoError> {
+        let earliest = now.minus(Duration::from_secs(u64::from(SLOT_SECONDS)));
+        let from = self.written_until.max(earliest);
+        if from >= now {
+            return Ok(None);
+        }
+        let seconds = usize::try_from(now.0 - from.0).unwrap_or(0);
+        let rows = (self.rows_per_minute as usize * seconds / 60).max(LIVE_ROWS);
+        let path = self.logs.write_live(from, now, rows)?;
+        self.written_until = now;
+        Ok(Some(path))
+    }
+}
+
+/// A new folder that only its owner can read. The number is the moment, counted up where that is taken.
+fn temporary_folder(now: Timestamp) -> Result<PathBuf, DemoError> {
+    let mut number = now.0;
+    loop {
+        let dir = std::env::temp_dir().join(format!("flowcost-demo-{number}"));
+        let mut builder = fs::DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        match builder.create(&dir) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
+            result => return result.map(|()| dir.clone()).map_err(io_error("create", &dir)),
+        }
+    }
+}
+
+fn write_config(path: &Path, text: &str) -> Result<(), DemoError> {
+    match fs::read_to_string(path) {
+        Ok(present) if !present.starts_with(HEADER) => {
+            return Err(DemoError::ForeignConfig(path.to_owned()));
+        }
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(io_error("read", path)(error));
+        }
+        _ => {}
+    }
+    fs::write(path, text).map_err(io_error("write", path))
+}
+
+/// Text as a TOML basic string.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if c.is_control() => {
+                write!(quoted, "\\u{:04X}", u32::from(c)).expect("a string takes every text");
+            }
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+/// The configuration that reads the demo's folder, with the state file in the same folder. `dir` is absolute.
+pub fn config_toml(dir: &Path) -> String {
+    let state = quoted(&dir.join("flowcost.db").to_string_lossy());
+    let url = quoted(&format!("file://{}/", dir.to_string_lossy().trim_end_matches('/')));
+    let mut zones = String::new();
+    for Zone { name, az_id, cidrs: [nodes, pods, public] } in &ZONES {
+        write!(
+            zones,
+            r#"
+[[zone]]
+name = "{name}"
+az_id = "{az_id}"
+cidrs = ["{nodes}", "{pods}", "{public}"]   # nodes, pods, public subnet
+"#
+        )
+        .expect("a string takes every text");
+    }
+    let nat_zone = ZONES[0].name;
+    format!(
+        r#"{HEADER}
+# Read it with:  flowcost-exporter --config.file flowcost.toml
+
+[state]
+path = {state}
+
+[ingest]
+poll_interval = "2s"
+lookback = "72h"
+
+[[source]]
+name = "demo"
+url = {url}
+region = "{REGION}"
+layout = "hive-hourly"
+{zones}
+[[port_group]]
+name = "loki-gateway"
+ports = [4080]
+
+[[port_group]]
+name = "loki-cache"
+ports = [4090, 4091]
+
+[[port_group]]
+name = "loki-http"
+ports = ["4101-4107"]
+
+[[port_group]]
+name = "loki-grpc"
+ports = ["4201-4207"]
+
+[[port_group]]
+name = "dns"
+ports = [53]
+
+[[port_group]]
+name = "https"
+ports = [443]
+
+[[nat_gateway]]
+name = "nat-1a"
+zone = "{nat_zone}"
+interface_ids = ["{NAT_INTERFACE}"]
+private_ips = ["{NAT_ADDRESS}"]
+
+[budget]
+monthly_usd = 350.0
+inter_az_ratio = 0.30
+"#
+    )
+}
+
+/// What a newcomer reads when the demo is up: the address, and three things to try.
+pub fn banner(address: SocketAddr, dir: &Path) -> String {
+    let ledger = shell_word(&dir.join("flowcost.db").to_string_lossy());
+    let config = dir.join("flowcost.toml");
+    format!(
+        r#"
+A synthetic cluster writes its flow logs to {dir}
+and they are counted and priced at http://{address}/metrics (configuration: {config}).
+
+Three things to try:
+
+1. What does the traffic between zones cost, and where does the month end?
+   curl -s http://{address}/metrics | grep -E '^flowcost_(inter_az_bytes_total|projected_month_usd)'
+
+2. Watch it in Prometheus, with this in its configuration:
+   scrape_configs: [{{job_name: flowcost, scrape_interval: 5s, static_configs: [{{targets: ["{address}"]}}]}}]
+   and ask it: sum by (src_zone, dst_zone) (rate(flowcost_bytes_total{{nat_direction="none"}}[1m]))
+
+3. Ask the ledger, hour by hour:
+   sqlite3 -readonly -header -column {ledger} 'SELECT * FROM ledger ORDER BY 1 DESC LIMIT 10'
+
+Ctrl-C stops it; to go on where it stopped: flowcost-exporter demo --dir {word}
+"#,
+        dir = dir.display(),
+        word = shell_word(&dir.to_string_lossy()),
+        config = config.display(),
+    )
+}
+
+/// Text as one word of a POSIX shell.
+fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,270 @@
+use std::{collections::BTreeMap, ops::Range, sync::Mutex};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use super::{layout::Layout, window::Window, *};
+use crate::{model::ObjectId, store::Page};
+
+/// A listing in memory, three keys a page.
+#[derive(Default)]
+struct Keys {
+    keys: Mutex<BTreeMap<String, ()>>,
+    requests: Mutex<Vec<String>>,
+    fault: Mutex<Option<Fault>>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Fault {
+    RepeatToken,
+    Unsorted,
+    RepeatKeys,
+    FailBelow(&'static str),
+}
+
+#[async_trait]
+impl ObjectStore for Keys {
+    async fn list(&self, request: ListRequest<'_>) -> Result<Page, StoreError> {
+        self.requests.lock().unwrap().push(request.prefix.to_owned());
+        let fault = *self.fault.lock().unwrap();
+        if let Some(Fault::FailBelow(prefix)) = fault
+            && request.prefix.starts_with(prefix)
+        {
+            return Err(listing_error(request.prefix, "made to fail"));
+        }
+        let keys = self.keys.lock().unwrap();
+        let after = request.page.or(request.start_after).unwrap_or("");
+        let below = keys.keys().filter(|key| key.starts_with(request.prefix) && key.as_str() > after);
+        if request.delimited {
+            let cut = |key: &String| {
+                let slash = key[request.prefix.len()..].find('/')?;
+                Some(key[..=request.prefix.len() + slash].to_owned())
+            };
+            let prefixes: BTreeSet<String> = below.filter_map(cut).collect();
+            return Ok(Page { prefixes: prefixes.into_iter().collect(), ..Page::default() });
+        }
+        let mut found: Vec<String> = below.take(4).cloned().collect();
+        let mut next = (found.len() == 4).then(|| found[2].clone());
+        found.truncate(3);
+        match fault {
+            Some(Fault::RepeatToken) => next = Some("same".to_owned()),
+            Some(Fault::Unsorted) => found.reverse(),
+            Some(Fault::RepeatKeys) => found.push(found[found.len() - 1].clone()),
+            _ => {}
+        }
+        let listed =
+            |key: String| Listed { id: ObjectId { bucket: "s3://b".into(), key }, size: 1, version: None };
+        Ok(Page { objects: found.into_iter().map(listed).collect(), prefixes: Vec::new(), next })
+    }
+
+    async fn get(&self, _: &Listed, _: Option<Range<u64>>) -> Result<Bytes, StoreError> {
+        Err(listing_error("get", "never asked"))
+    }
+}
+
+impl Keys {
+    fn with(keys: &[&str]) -> Self {
+        let store = Self::default();
+        keys.iter().for_each(|key| store.add(key));
+        store
+    }
+
+    fn add(&self, key: &str) {
+        self.keys.lock().unwrap().insert(key.to_owned(), ());
+    }
+}
+
+fn spec(prefix: &str, layout: &str) -> SourceSpec {
+    SourceSpec {
+        name: "s".into(),
+        bucket: "s3://b".into(),
+        prefix: prefix.to_owned(),
+        region: "us-east-1".to_owned(),
+        layout: Layout::parse(layout).unwrap(),
+        accounts: Vec::new(),
+        regions: Vec::new(),
+        flow_log_ids: Vec::new(),
+    }
+}
+
+// 2025-12-09T00:00:00Z in hours
+const DAY: i64 = 490_344;
+
+fn window(from: i64, until: i64) -> Window {
+    Window { from: Hour(from).start(), until: Hour(until).start() }
+}
+
+fn name(account: u64, region: &str, id: &str) -> String {
+    format!("{account}_vpcflowlogs_{region}_{id}_20251209T1000Z_abcd.log.parquet")
+}
+
+fn plain(account: u64, region: &str, folder: &str, id: &str) -> String {
+    format!("AWSLogs/{account}/vpcflowlogs/{region}/{folder}/{}", name(account, region, id))
+}
+
+fn hive(account: u64, region: &str, folder: &str, id: &str) -> String {
+    format!(
+        "AWSLogs/aws-account-id={account}/aws-service=vpcflowlogs/aws-region={region}/{folder}/{}",
+        name(account, region, id)
+    )
+}
+
+const A: u64 = 111_111_111_111;
+const B: u64 = 222_222_222_222;
+
+/// Keys of a full scan, and those that are ignored.
+async fn scan(
+    discovery: &mut Discovery,
+    store: &Keys,
+    window: Window,
+) -> (Vec<String>, Vec<(String, IgnoreReason)>) {
+    discovery.find_roots(store).await.unwrap();
+    let mut scan = discovery.scan(window, true);
+    let (mut keys, mut ignored) = (Vec::new(), Vec::new());
+    while let Some(found) = scan.next(store).await {
+        for one in found {
+            match one.ignored {
+                None => keys.push(one.listed.id.key),
+                Some(reason) => ignored.push((one.listed.id.key, reason)),
+            }
+        }
+    }
+    assert!(scan.failure().is_none());
+    discovery.learn(&scan);
+    keys.sort();
+    (keys, ignored)
+}
+
+#[tokio::test]
+async fn auto_finds_all_layouts_of_all_accounts_and_regions_side_by_side() {
+    let mut wanted = vec![
+        plain(A, "us-east-1", "2025/12/09/10", "fl-1"),
+        plain(A, "us-east-1", "2025/12/09", "fl-2"),
+        plain(A, "us-gov-west-1", "2025/12/09/11", "fl-1"),
+        plain(B, "cn-north-1", "2025/12/09", "fl-3"),
+        hive(A, "us-east-1", "year=2025/month=12/day=09/hour=10", "fl-4"),
+        hive(B, "us-east-1", "year=2025/month=12/day=09", "fl-5"),
+    ];
+    wanted.sort();
+    let store = Keys::with(&wanted.iter().map(String::as_str).collect::<Vec<_>>());
+    for other in
+        ["AWSLogs/111111111111/CloudTrail/us-east-1/2025/12/09/x.json.gz", "AWSLogs/notes.txt", "other/x"]
+    {
+        store.add(other);
+    }
+    let old = plain(A, "us-east-1", "2025/12/07/10", "fl-1");
+    store.add(&old);
+    let mut discovery = Discovery::new(spec("", "auto"));
+    let (keys, ignored) = scan(&mut discovery, &store, window(DAY, DAY + 12)).await;
+    assert_eq!(keys, wanted);
+    assert_eq!(ignored, []);
+    let foreign: Vec<_> = discovery.foreign_regions().into_iter().collect();
+    assert_eq!(foreign, ["cn-north-1", "us-gov-west-1"]);
+
+    let new = plain(333_333_333_333, "eu-west-1", "2025/12/09/10", "fl-9");
+    store.add(&new);
+    let (keys, _) = scan(&mut discovery, &store, window(DAY, DAY + 12)).await;
+    assert!(keys.contains(&new), "an account that appears while running");
+}
+
+#[tokio::test]
+async fn a_prefix_may_end_before_or_inside_the_aws_part() {
+    let key = plain(A, "us-east-1", "2025/12/09/10", "fl-1");
+    let other = plain(B, "us-east-1", "2025/12/09/10", "fl-1");
+    let inside = [
+        "AWSLogs/".to_owned(),
+        format!("AWSLogs/{A}/"),
+        format!("AWSLogs/{A}/vpcflowlogs/"),
+        format!("AWSLogs/{A}/vpcflowlogs/us-east-1/"),
+    ];
+    for (at, prefix) in inside.iter().enumerate() {
+        for front in ["", "team/logs/"] {
+            let store = Keys::with(&[&format!("{front}{key}"), &format!("{front}{other}")]);
+            let mut discovery = Discovery::new(spec(&format!("{front}{prefix}"), "auto"));
+            let (keys, _) = scan(&mut discovery, &store, window(DAY, DAY + 12)).await;
+            assert_eq!(keys.len(), if at == 0 { 2 } else { 1 }, "{front}{prefix}: {keys:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn filters_and_foreign_files() {
+    let keys = [
+        plain(A, "us-east-1", "2025/12/09/10", "fl-1"),
+        plain(A, "us-east-1", "2025/12/09/10", "fl-2"),
+        plain(A, "eu-west-1", "2025/12/09/10", "fl-1"),
+        plain(B, "us-east-1", "2025/12/09/10", "fl-1"),
+    ];
+    let store = Keys::with(&keys.iter().map(String::as_str).collect::<Vec<_>>());
+    store.add("AWSLogs/111111111111/vpcflowlogs/us-east-1/2025/12/09/10/");
+    store.add("AWSLogs/111111111111/vpcflowlogs/us-east-1/2025/12/09/10/report.csv");
+    let mut spec = spec("", "auto");
+    spec.accounts = vec![A.to_string()];
+    spec.regions = vec!["us-east-1".to_owned()];
+    spec.flow_log_ids = vec!["fl-1".to_owned()];
+    let (found, mut ignored) = scan(&mut Discovery::new(spec), &store, window(DAY, DAY + 12)).await;
+    assert_eq!(found, [keys[0].clone()]);
+    ignored.sort();
+    let reasons: Vec<_> = ignored.iter().map(|(_, reason)| *reason).collect();
+    assert_eq!(reasons, [IgnoreReason::Folder, IgnoreReason::Filtered, IgnoreReason::Foreign]);
+}
+
+#[tokio::test]
+async fn a_template_follows_the_prefix() {
+    let layout =
+        "AWSLogs/{account}/vpcflowlogs/region={region}/year={year}/month={month}/day={day}/hour={hour}/";
+    let at = |day: u8, hour: u8| {
+        format!(
+            "p/AWSLogs/{A}/vpcflowlogs/region=us-east-1/year=2025/month=12/day={day:02}/hour={hour:02}/fl-0a_x.parquet"
+        )
+    };
+    let store = Keys::with(&[&at(8, 23), &at(9, 0), &at(9, 5), &at(9, 6), &at(12, 0)]);
+    let (keys, _) = scan(&mut Discovery::new(spec("p/", layout)), &store, window(DAY, DAY + 5)).await;
+    assert_eq!(keys, [at(9, 0), at(9, 5)]);
+}
+
+#[tokio::test]
+async fn recent_scans_of_hourly_roots_do_not_list_the_day() {
+    let store = Keys::default();
+    for hour in 0..12 {
+        store.add(&plain(A, "us-east-1", &format!("2025/12/09/{hour:02}"), "fl-1"));
+    }
+    let mut discovery = Discovery::new(spec("", "auto"));
+    scan(&mut discovery, &store, window(DAY, DAY + 12)).await;
+    store.requests.lock().unwrap().clear();
+    let mut recent = discovery.scan(window(DAY + 11, DAY + 12), false);
+    let mut count = 0;
+    while let Some(found) = recent.next(&store).await {
+        count += found.len();
+    }
+    assert_eq!((count, store.requests.lock().unwrap().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn broken_paging_fails_the_root_and_not_the_others() {
+    for fault in [Fault::RepeatToken, Fault::Unsorted, Fault::RepeatKeys] {
+        let store = Keys::default();
+        for hour in 0..6 {
+            store.add(&plain(A, "us-east-1", &format!("2025/12/09/{hour:02}"), "fl-1"));
+        }
+        let mut discovery = Discovery::new(spec("", "hourly"));
+        discovery.find_roots(&store).await.unwrap();
+        *store.fault.lock().unwrap() = Some(fault);
+        let mut scan = discovery.scan(window(DAY, DAY + 12), true);
+        while scan.next(&store).await.is_some() {}
+        assert_eq!(scan.failure().map(|error| error.reason), Some(FailureReason::Other));
+    }
+    let (bad, good) =
+        (plain(A, "us-east-1", "2025/12/09/10", "fl-1"), plain(B, "us-east-1", "2025/12/09/10", "fl-1"));
+    let store = Keys::with(&[&bad, &good]);
+    let mut discovery = Discovery::new(spec("", "hourly"));
+    discovery.find_roots(&store).await.unwrap();
+    *store.fault.lock().unwrap() = Some(Fault::FailBelow("AWSLogs/111111111111/"));
+    let mut scan = discovery.scan(window(DAY, DAY + 12), true);
+    let mut keys = Vec::new();
+    while let Some(found) = scan.next(&store).await {
+        keys.extend(found.into_iter().map(|one| one.listed.id.key));
+    }
+    assert_eq!(keys, [good]);
+    assert!(scan.failure().is_some());
+}

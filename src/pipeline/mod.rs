@@ -1,0 +1,258 @@
+//! One ingest cycle: find what is new in every source, read it, commit it, tell of it.
+//!
+//! Completion is per object: a slow, denied or broken object holds up nothing but itself. What has been committed
+//! when a cycle is cut short stays; the rest is found again, because it is not in the set of settled keys.
+
+mod committer;
+mod source;
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures_util::future::join_all;
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use committer::Committer;
+use source::Source;
+
+use crate::{
+    accumulate::DigestLimits,
+    classify::Classifier,
+    discover::SourceSpec,
+    event::{Event, Observer},
+    ledger::{Ledger, LedgerError},
+    limits,
+    model::{Candidate, Clock, Hour, Quarantine, QuarantineReason, Settled, Settlement, Snapshot, Timestamp},
+    store::{ObjectStore, chain},
+};
+
+/// What the cycle needs to know of the configuration.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// Pause between the beginnings of two cycles.
+    pub poll_interval: Duration,
+    /// How old a partition may be and still be read.
+    pub lookback: Duration,
+    /// Where a source begins at its first start; default: one lookback ago.
+    pub start: Option<Timestamp>,
+    /// Objects fetched and decoded at a time, over all sources.
+    pub concurrency: usize,
+    /// Largest object that is fetched.
+    pub object_bytes: u64,
+    /// What one object may cost and contain.
+    pub digest: DigestLimits,
+}
+
+/// One source with what reads and judges it.
+pub struct SourceParts {
+    /// What to look for.
+    pub spec: SourceSpec,
+    /// Where.
+    pub store: Arc<dyn ObjectStore>,
+    /// How its records are judged.
+    pub classifier: Arc<Classifier>,
+}
+
+/// Takes every committed snapshot.
+pub type Publish = Arc<dyn Fn(Arc<Snapshot>) + Send + Sync>;
+
+/// What all stages of a cycle share.
+struct Context {
+    settings: Settings,
+    ledger: SharedLedger,
+    observer: Observer,
+    publish: Publish,
+    clock: Clock,
+    slots: Semaphore,
+    /// Why a reader of the ledger ended the cycle.
+    failure: Mutex<Option<LedgerError>>,
+}
+
+impl Context {
+    fn ledger_failed(&self, error: LedgerError) {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    }
+
+    fn take_failure(&self) -> Result<(), LedgerError> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err)
+    }
+
+    fn tell(&self, event: &Event) {
+        (self.observer)(event);
+    }
+}
+
+/// The ledger behind its lock. All access is on the blocking pool: a commit waits for the disk, and a scrape must not
+/// wait for that.
+#[derive(Clone)]
+pub struct SharedLedger(Arc<Mutex<Ledger>>);
+
+impl SharedLedger {
+    /// Shares a ledger.
+    pub fn new(ledger: Ledger) -> Self {
+        Self(Arc::new(Mutex::new(ledger)))
+    }
+
+    async fn with<T: Send + 'static>(&self, work: impl FnOnce(&mut Ledger) -> T + Send + 'static) -> T {
+        let ledger = self.0.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            // The ledger changes its memory only after the transaction that makes the change durable, so a panic
+            // cannot have left it half changed.
+            work(&mut ledger.lock().unwrap_or_else(PoisonError::into_inner))
+        });
+        match done.await {
+            Ok(value) => value,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The runtime is being dropped: nobody is left to take a result.
+                Err(_) => std::future::pending().await,
+            },
+        }
+    }
+}
+
+/// What travels from the readers to the committer.
+struct Done {
+    settled: Settled,
+    /// Index of the source, where the object was in flight.
+    in_flight: Option<usize>,
+}
+
+/// The ingest loop.
+pub struct Pipeline {
+    context: Context,
+    sources: Vec<Source>,
+    committer: Committer,
+    /// Objects that the process has died over too often, to be set aside first.
+    unfinished: Vec<Candidate>,
+    polls: u32,
+}
+
+impl Pipeline {
+    /// Puts the parts together. Does nothing yet. `unfinished` is what the ledger reported when it was opened.
+    pub fn new(
+        settings: Settings,
+        sources: Vec<SourceParts>,
+        ledger: SharedLedger,
+        unfinished: Vec<Candidate>,
+        observer: Observer,
+        publish: Publish,
+        clock: Clock,
+    ) -> Self {
+        let slots = Semaphore::new(settings.concurrency.max(1));
+        Self {
+            sources: sources.into_iter().enumerate().map(|(at, parts)| Source::new(at, parts)).collect(),
+            context: Context { settings, ledger, observer, publish, clock, slots, failure: Mutex::new(None) },
+            committer: Committer::default(),
+            unfinished,
+            polls: 0,
+        }
+    }
+
+    /// Cycles until it is told to stop. Returns only then: a fault of the disk or of a source makes it wait and try
+    /// again, with the last committed state still shown.
+    pub async fn run(&mut self, stop: CancellationToken) {
+        let mut failures = 0;
+        while !stop.is_cancelled() {
+            let began = self.context.clock.elapsed();
+            let pause = match self.cycle(&stop).await {
+                Ok(()) => {
+                    failures = 0;
+                    self.context.settings.poll_interval
+                }
+                Err(error) => {
+                    failures += 1;
+                    let retry_in = backoff(self.context.settings.poll_interval, failures);
+                    self.context.tell(&Event::CommitFailed { error: chain(&error), retry_in });
+                    retry_in
+                }
+            };
+            let spent = self.context.clock.elapsed().saturating_sub(began);
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(pause.saturating_sub(spent)) => {}
+            }
+        }
+    }
+
+    /// One cycle over all sources. An error is one of the ledger: nothing of the failed batch counts.
+    pub async fn cycle(&mut self, stop: &CancellationToken) -> Result<(), LedgerError> {
+        let beat = self.polls.is_multiple_of(limits::FULL_SCAN_EVERY);
+        self.polls = self.polls.wrapping_add(1);
+        let context = &self.context;
+        let stop = stop.child_token();
+        let counters: Vec<_> = self.sources.iter().map(Source::counters).collect();
+        let unfinished = self.unfinished.iter().map(set_aside).collect();
+        self.committer.commit(context, &counters, unfinished).await?;
+        self.unfinished.clear();
+        for source in &mut self.sources {
+            source.begin(context).await?;
+        }
+        let (done, queue) = mpsc::channel(limits::COMMIT_OBJECTS);
+        let scans = join_all(self.sources.iter_mut().map(|source| source.run(context, beat, done.clone(), &stop)));
+        // The committer ends when the last sender is gone: each scan drops its own.
+        drop(done);
+        let (outcomes, committed) = tokio::join!(scans, self.committer.run(context, &counters, queue, &stop));
+        let committed = committed.and_then(|()| context.take_failure());
+        if committed.is_err() {
+            self.sources.iter_mut().for_each(Source::scan_all_next);
+        }
+        committed?;
+        if stop.is_cancelled() {
+            return Ok(());
+        }
+        for (source, outcome) in self.sources.iter_mut().zip(outcomes) {
+            source.finish(context, outcome).await?;
+        }
+        if beat {
+            self.retry_unfinished(&stop).await?;
+            self.fold().await?;
+        }
+        self.publish().await;
+        Ok(())
+    }
+
+    /// Tries objects that the process died over once more, alone: most were only under way when something else
+    /// ended the process.
+    async fn retry_unfinished(&mut self, stop: &CancellationToken) -> Result<(), LedgerError> {
+        let counters: Vec<_> = self.sources.iter().map(Source::counters).collect();
+        for candidate in self.context.ledger.with(|ledger| ledger.unfinished()).await? {
+            let Some(source) = self.sources.iter().find(|source| source.owns(&candidate)) else { continue };
+            if let Some(done) = source.retry(&self.context, candidate, stop).await {
+                self.committer.commit(&self.context, &counters, vec![done]).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets go of what is older than the ledger keeps.
+    async fn fold(&self) -> Result<(), LedgerError> {
+        let before = Hour(Hour::of(self.context.clock.now()).0 - limits::LEDGER_HOURS);
+        let hours = self.context.ledger.with(move |ledger| ledger.fold(before)).await?;
+        if hours > 0 {
+            self.context.tell(&Event::HoursFolded { hours });
+        }
+        Ok(())
+    }
+
+    /// Shows what is committed now.
+    pub async fn publish(&self) {
+        let snapshot = self.context.ledger.with(|ledger| ledger.snapshot()).await;
+        (self.context.publish)(snapshot);
+    }
+}
+
+fn set_aside(candidate: &Candidate) -> Done {
+    let detail = format!("the process ended {} times while decoding it", limits::DECODE_ATTEMPTS);
+    let settlement = Settlement::Quarantined(Quarantine { reason: QuarantineReason::Unfinished, detail });
+    Done { settled: Settled { candidate: candidate.clone(), settlement, fetched: 0 }, in_flight: None }
+}
+
+/// Doubles with every failure, with jitter, up to the longest pause.
+fn backoff(first: Duration, failures: u32) -> Duration {
+    let ceiling = first.saturating_mul(1 << failures.min(16)).clamp(first, limits::SCAN_BACKOFF_MAX.max(first));
+    first + ceiling.saturating_sub(first).mul_f64(fastrand::f64())
+}

@@ -1,0 +1,504 @@
+//! One source in one cycle: list, take the difference with what is settled, read what is left.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::{StreamExt, stream};
+use tokio::{sync::mpsc, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::{Context, Done, SourceParts, backoff};
+use crate::{
+    accumulate::digest,
+    classify::Classifier,
+    discover::{Discovery, Found, Scan, window},
+    event::{Event, ScanKind},
+    fetch::{FetchError, fetch},
+    ledger::{Known, LedgerError},
+    limits,
+    model::{
+        Candidate, IgnoreReason, ObjectId, ObjectOutcome, Quarantine, QuarantineReason, Settled, Settlement, Timestamp,
+    },
+    store::{FailureReason, ObjectStore, StoreError, chain},
+};
+
+/// One source between cycles.
+pub(super) struct Source {
+    at: usize,
+    name: Arc<str>,
+    discovery: Discovery,
+    store: Arc<dyn ObjectStore>,
+    classifier: Arc<Classifier>,
+    counters: Arc<Counters>,
+    told_regions: BTreeSet<String>,
+    scan_failures: u32,
+    /// Elapsed time before which it is left alone.
+    not_before: Duration,
+    full_due: bool,
+}
+
+/// What others may see of a source while it runs.
+#[derive(Debug)]
+pub(super) struct Counters {
+    source: Arc<str>,
+    /// Objects found and neither put back nor committed.
+    pub(super) in_flight: AtomicU64,
+    put_back: Mutex<BTreeMap<ObjectId, PutBack>>,
+    /// Objects read to an end in this cycle.
+    read: AtomicU64,
+}
+
+/// An object that could not be read, until it is tried again.
+#[derive(Debug, Clone)]
+struct PutBack {
+    candidate: Candidate,
+    failures: u32,
+    due: Duration,
+    /// It is being tried again right now.
+    in_flight: bool,
+}
+
+impl Counters {
+    fn waiting(&self) -> std::sync::MutexGuard<'_, BTreeMap<ObjectId, PutBack>> {
+        self.put_back.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells how many objects are found but not settled.
+    pub(super) fn tell(&self, context: &Context) {
+        let waiting = self.waiting().values().filter(|one| !one.in_flight).count();
+        let objects = self.in_flight.load(Ordering::Relaxed) + waiting as u64;
+        context.tell(&Event::Pending { source: self.source.clone(), objects });
+    }
+}
+
+/// A scan that has listed all open partitions to their ends.
+pub(super) struct Outcome {
+    now: Timestamp,
+    /// Partitions that end earlier have left the window.
+    open_from: Timestamp,
+    /// Objects that came too late were looked for as well.
+    late: bool,
+}
+
+impl Source {
+    pub(super) fn new(at: usize, parts: SourceParts) -> Self {
+        let name = parts.spec.name.clone();
+        Self {
+            at,
+            counters: Arc::new(Counters {
+                source: name.clone(),
+                in_flight: AtomicU64::new(0),
+                put_back: Mutex::default(),
+                read: AtomicU64::new(0),
+            }),
+            name,
+            discovery: Discovery::new(parts.spec),
+            store: parts.store,
+            classifier: parts.classifier,
+            told_regions: BTreeSet::new(),
+            scan_failures: 0,
+            not_before: Duration::ZERO,
+            full_due: true,
+        }
+    }
+
+    pub(super) fn counters(&self) -> Arc<Counters> {
+        self.counters.clone()
+    }
+
+    pub(super) fn scan_all_next(&mut self) {
+        self.full_due = true;
+    }
+
+    /// Fixes, once for ever, where the source begins.
+    pub(super) async fn begin(&mut self, context: &Context) -> Result<(), LedgerError> {
+        let begin = window::begin(context.clock.now(), context.settings.lookback, context.settings.start);
+        let name = self.name.clone();
+        context
+            .ledger
+            .with(move |ledger| match ledger.scan_progress(&name) {
+                Some(_) => Ok(()),
+                None => ledger.set_begin(&name, begin),
+            })
+            .await
+    }
+
+    /// Lists and reads. Ends when everything found is with the committer or put back.
+    pub(super) async fn run(
+        &mut self,
+        context: &Context,
+        beat: bool,
+        done: mpsc::Sender<Done>,
+        stop: &CancellationToken,
+    ) -> Option<Outcome> {
+        self.counters.in_flight.store(0, Ordering::Relaxed);
+        self.counters.read.store(0, Ordering::Relaxed);
+        self.counters.waiting().values_mut().for_each(|one| one.in_flight = false);
+        if context.clock.elapsed() < self.not_before {
+            return None;
+        }
+        let full = beat || self.full_due;
+        let kind = if full { ScanKind::Full } else { ScanKind::Recent };
+        if full && let Err(error) = until(stop, self.discovery.find_roots(&*self.store)).await? {
+            self.failed(context, kind, &error);
+            return None;
+        }
+        self.tell_regions(context);
+        let now = context.clock.now();
+        let name = self.name.clone();
+        let progress = context.ledger.with(move |ledger| ledger.scan_progress(&name)).await?;
+        let begin = progress.begin;
+        let open = window::open(now, context.settings.lookback, begin, progress.scanned_through);
+        let listed = if full { open } else { open.recent(now) };
+        let scan = self.discovery.scan(listed, full);
+        let (candidates, backlog) = mpsc::channel(limits::BACKLOG_OBJECTS);
+        let list = self.list(context, kind, scan, candidates, &done, stop);
+        let read = self.read(context, backlog, &done, stop);
+        let (scan, ()) = tokio::join!(list, read);
+        let mut scan = scan?;
+        if let Some(error) = scan.failure() {
+            self.failed(context, kind, &error);
+            return None;
+        }
+        self.scan_failures = 0;
+        if !full {
+            return None;
+        }
+        self.discovery.learn(&scan);
+        self.full_due = false;
+        let late_due =
+            progress.last_late_scan.is_none_or(|last| now >= last.plus(limits::LATE_SCAN_EVERY) || last > now);
+        let late = match open.late(context.settings.lookback, begin).filter(|_| late_due) {
+            Some(late) => self.refuse_late(context, late, open, &done, stop).await?,
+            None => false,
+        };
+        Some(Outcome { now, open_from: open.from, late })
+    }
+
+    /// Makes the end of a scan durable, after everything that it found.
+    pub(super) async fn finish(&mut self, context: &Context, outcome: Option<Outcome>) -> Result<(), LedgerError> {
+        self.counters.tell(context);
+        let Some(outcome) = outcome else { return Ok(()) };
+        // With nothing read and something denied, it may be the whole source that is denied: its window must not move
+        // on before its objects could be read. Single objects do not hold it up.
+        if self.counters.read.load(Ordering::Relaxed) == 0 && !self.counters.waiting().is_empty() {
+            return Ok(());
+        }
+        let name = self.name.clone();
+        let (first, sealed) = context
+            .ledger
+            .with(move |ledger| {
+                if outcome.late {
+                    ledger.finish_scan(&name, outcome.now, ScanKind::Late)?;
+                }
+                let first = ledger.finish_scan(&name, outcome.now, ScanKind::Full)?;
+                let sealed = ledger.seal(&name, outcome.open_from)?;
+                let objects = ledger.snapshot().objects.get(ObjectOutcome::Counted);
+                Ok::<_, LedgerError>((first.then_some(objects), sealed))
+            })
+            .await?;
+        if sealed > 0 {
+            context.tell(&Event::PartitionsSealed { partitions: sealed });
+        }
+        if let Some(objects) = first {
+            context.tell(&Event::FirstScanComplete { objects });
+        }
+        Ok(())
+    }
+
+    fn failed(&mut self, context: &Context, kind: ScanKind, error: &StoreError) {
+        self.full_due = true;
+        self.scan_failures += 1;
+        let retry_in = backoff(context.settings.poll_interval, self.scan_failures);
+        self.not_before = context.clock.elapsed() + retry_in;
+        let source = self.name.clone();
+        context.tell(&Event::ScanFailed { source, kind, reason: error.reason, error: chain(error), retry_in });
+    }
+
+    fn tell_regions(&mut self, context: &Context) {
+        for region in self.discovery.foreign_regions() {
+            if self.told_regions.len() < limits::HINTS && !self.told_regions.contains(region) {
+                self.told_regions.insert(region.to_owned());
+                context.tell(&Event::ForeignRegion { source: self.name.clone(), region: Arc::from(region) });
+            }
+        }
+    }
+
+    /// Lists to the end and passes on what is not settled. `None` when it was stopped.
+    async fn list(
+        &self,
+        context: &Context,
+        kind: ScanKind,
+        mut scan: Scan,
+        candidates: mpsc::Sender<Candidate>,
+        done: &mpsc::Sender<Done>,
+        stop: &CancellationToken,
+    ) -> Option<Scan> {
+        let began = context.clock.elapsed();
+        let due: Vec<Candidate> = {
+            let waiting = self.counters.waiting();
+            waiting.values().filter(|one| one.due <= began).map(|one| one.candidate.clone()).collect()
+        };
+        let mut queued: BTreeSet<ObjectId> = BTreeSet::new();
+        for candidate in due {
+            queued.insert(candidate.listed.id.clone());
+            self.queue(&candidates, candidate, stop).await?;
+        }
+        let mut new = 0;
+        while let Some(found) = until(stop, scan.next(&*self.store)).await? {
+            for work in self.difference(context, found, stop).await? {
+                match work {
+                    Work::Read(candidate) if queued.contains(&candidate.listed.id) => {}
+                    Work::Read(candidate) => {
+                        if self.is_waiting(&candidate, began) {
+                            continue;
+                        }
+                        new += 1;
+                        self.queue(&candidates, candidate, stop).await?;
+                    }
+                    Work::Settle(settled) => {
+                        until(stop, done.send(Done { settled, in_flight: None })).await?.ok()?;
+                    }
+                }
+            }
+            self.counters.tell(context);
+        }
+        let duration = context.clock.elapsed().saturating_sub(began);
+        if !scan.has_failed() {
+            context.tell(&Event::ScanFinished {
+                source: self.name.clone(),
+                kind,
+                listed: scan.listed(),
+                found: new,
+                duration,
+            });
+        }
+        Some(scan)
+    }
+
+    async fn queue(
+        &self,
+        candidates: &mpsc::Sender<Candidate>,
+        candidate: Candidate,
+        stop: &CancellationToken,
+    ) -> Option<()> {
+        if let Some(waiting) = self.counters.waiting().get_mut(&candidate.listed.id) {
+            waiting.in_flight = true;
+        }
+        self.counters.in_flight.fetch_add(1, Ordering::Relaxed);
+        until(stop, candidates.send(candidate)).await?.ok()
+    }
+
+    /// Whether an object that was put back is not due yet. A new version of it is due at once.
+    fn is_waiting(&self, candidate: &Candidate, now: Duration) -> bool {
+        let waiting = self.counters.waiting();
+        waiting.get(&candidate.listed.id).is_some_and(|one| {
+            one.in_flight || (one.due > now && one.candidate.listed.version == candidate.listed.version)
+        })
+    }
+
+    /// What of a page is to be done: the difference with what is settled.
+    async fn difference(&self, context: &Context, found: Vec<Found>, stop: &CancellationToken) -> Option<Vec<Work>> {
+        let source = self.name.clone();
+        let work = context.ledger.with(move |ledger| {
+            let mut work = Vec::new();
+            for one in found {
+                let known = ledger.status(&one.listed.id, &one.partition)?;
+                work.extend(decide(&source, one, known));
+            }
+            Ok::<_, LedgerError>(work)
+        });
+        match work.await {
+            Ok(work) => Some(work),
+            Err(error) => {
+                // Without the set of settled keys nothing can be decided: the cycle ends as if it were stopped, and
+                // the next one looks again.
+                context.ledger_failed(error);
+                stop.cancel();
+                None
+            }
+        }
+    }
+
+    async fn read(
+        &self,
+        context: &Context,
+        mut backlog: mpsc::Receiver<Candidate>,
+        done: &mpsc::Sender<Done>,
+        stop: &CancellationToken,
+    ) {
+        stream::poll_fn(|task| backlog.poll_recv(task))
+            .for_each_concurrent(context.settings.concurrency, |candidate| async {
+                let Some(settled) = self.settle(context, candidate, stop).await else { return };
+                self.counters.waiting().remove(&settled.candidate.listed.id);
+                self.counters.read.fetch_add(1, Ordering::Relaxed);
+                // Without a receiver the batch before has failed, and this object will be found again.
+                let _ = done.send(Done { settled, in_flight: Some(self.at) }).await;
+            })
+            .await;
+    }
+
+    /// Takes up an unfinished object once more, with nothing else under way.
+    pub(super) async fn retry(&self, context: &Context, candidate: Candidate, stop: &CancellationToken) -> Option<Done> {
+        self.counters.in_flight.fetch_add(1, Ordering::Relaxed);
+        let settled = self.settle(context, candidate, stop).await?;
+        Some(Done { settled, in_flight: Some(self.at) })
+    }
+
+    /// Whether an object is this source's.
+    pub(super) fn owns(&self, candidate: &Candidate) -> bool {
+        candidate.source == self.name
+    }
+
+    /// Fetches and digests one object. `None`: put back, or stopped.
+    async fn settle(&self, context: &Context, candidate: Candidate, stop: &CancellationToken) -> Option<Settled> {
+        let _slot = until(stop, context.slots.acquire()).await?.ok()?;
+        let fetched = timeout(
+            limits::OBJECT_DEADLINE,
+            fetch(&*self.store, &candidate.listed, context.settings.object_bytes),
+        );
+        let fetched = match until(stop, fetched).await? {
+            Ok(Ok(fetched)) => fetched,
+            Ok(Err(FetchError::Quarantine(why))) => {
+                return Some(Settled { candidate, settlement: Settlement::Quarantined(why), fetched: 0 });
+            }
+            Ok(Err(FetchError::Store(error))) if error.reason == FailureReason::NotFound => {
+                return Some(Settled { candidate, settlement: Settlement::Gone, fetched: 0 });
+            }
+            Ok(Err(FetchError::Store(error))) => {
+                self.put_back(context, candidate, error.reason, chain(&error));
+                return None;
+            }
+            Err(_) => {
+                let error = format!("not read within {} s", limits::OBJECT_DEADLINE.as_secs());
+                self.put_back(context, candidate, FailureReason::Timeout, error);
+                return None;
+            }
+        };
+        let noted = {
+            let candidate = candidate.clone();
+            context.ledger.with(move |ledger| ledger.begin_decoding(&candidate)).await
+        };
+        if let Err(error) = noted {
+            self.put_back(context, candidate, FailureReason::Other, chain(&error));
+            return None;
+        }
+        let classifier = self.classifier.clone();
+        let partition = candidate.partition.clone();
+        let digest_limits = context.settings.digest;
+        let input = fetched.input;
+        let decoding = tokio::task::spawn_blocking(move || digest(input, &partition, &classifier, &digest_limits));
+        let settlement = match until(stop, decoding).await {
+            Some(Ok(settlement)) => settlement,
+            Some(Err(error)) if error.is_panic() => Settlement::Quarantined(panicked(error)),
+            // Stopped, by us or with the runtime.
+            Some(Err(_)) | None => {
+                let object = candidate.listed.id;
+                // A stop is no fault of the object's.
+                let _ = context.ledger.with(move |ledger| ledger.abandon_decoding(&object)).await;
+                return None;
+            }
+        };
+        Some(Settled { candidate, settlement, fetched: fetched.bytes_fetched })
+    }
+
+    fn put_back(&self, context: &Context, candidate: Candidate, reason: FailureReason, error: String) {
+        let object = candidate.listed.id.clone();
+        let mut waiting = self.counters.waiting();
+        let failures = waiting.get(&object).map_or(0, |one| one.failures) + 1;
+        let retry_in = limits::OBJECT_RETRY.saturating_mul(1 << (failures - 1).min(10)).min(limits::OBJECT_RETRY_MAX);
+        // Beyond the bound it is simply found again by the next full scan.
+        if waiting.len() < limits::BACKLOG_OBJECTS || failures > 1 {
+            let due = context.clock.elapsed() + retry_in;
+            waiting.insert(object.clone(), PutBack { candidate, failures, due, in_flight: false });
+        }
+        drop(waiting);
+        self.counters.in_flight.fetch_sub(1, Ordering::Relaxed);
+        let source = self.name.clone();
+        context.tell(&Event::ObjectPutBack { source, object, reason, error, retry_in });
+    }
+
+    /// Looks for objects that came after their partition had left the window. `None` when it was stopped.
+    async fn refuse_late(
+        &mut self,
+        context: &Context,
+        late: window::Window,
+        open: window::Window,
+        done: &mpsc::Sender<Done>,
+        stop: &CancellationToken,
+    ) -> Option<bool> {
+        let mut scan = self.discovery.scan(late, true);
+        while let Some(found) = until(stop, scan.next(&*self.store)).await? {
+            let found = found.into_iter().filter(|one| one.ignored.is_none() && late.is_late(&one.partition, &open));
+            for work in self.difference(context, found.collect(), stop).await? {
+                let Work::Read(candidate) = work else { continue };
+                if self.counters.waiting().contains_key(&candidate.listed.id) {
+                    continue;
+                }
+                let settled = Settled { candidate, settlement: Settlement::RefusedLate, fetched: 0 };
+                until(stop, done.send(Done { settled, in_flight: None })).await?.ok()?;
+            }
+        }
+        let failure = scan.failure();
+        if let Some(error) = &failure {
+            self.failed(context, ScanKind::Late, error);
+        }
+        Some(failure.is_none())
+    }
+}
+
+/// What is to be done with a key.
+enum Work {
+    Read(Candidate),
+    Settle(Settled),
+}
+
+fn decide(source: &Arc<str>, found: Found, known: Option<Known>) -> Option<Work> {
+    let version_changed = |known: &Known, found: &Found| {
+        known.version.is_some() && found.listed.version.is_some() && known.version != found.listed.version
+    };
+    let ignored = found.ignored;
+    let changed = known.as_ref().is_some_and(|known| version_changed(known, &found));
+    let candidate = Candidate { listed: found.listed, source: source.clone(), partition: found.partition };
+    let settle = |candidate, settlement| Some(Work::Settle(Settled { candidate, settlement, fetched: 0 }));
+    match (ignored, known.map(|known| (known.outcome, known.reason))) {
+        (Some(reason), None) => settle(candidate, Settlement::Ignored(reason)),
+        (Some(_), Some(_)) => None,
+        (None, None | Some((ObjectOutcome::RefusedLate | ObjectOutcome::Gone, _))) => Some(Work::Read(candidate)),
+        (None, Some((ObjectOutcome::Ignored, Some(IgnoreReason::TransitGateway)))) => None,
+        (None, Some((ObjectOutcome::Ignored, _))) => Some(Work::Read(candidate)),
+        // Write-once objects that differ are another object in a quarantined one's place.
+        (None, Some((ObjectOutcome::Quarantined, _))) => changed.then_some(Work::Read(candidate)),
+        (None, Some((ObjectOutcome::Counted | ObjectOutcome::Empty | ObjectOutcome::Mutated, _))) => {
+            if changed { settle(candidate, Settlement::Mutated) } else { None }
+        }
+    }
+}
+
+fn panicked(error: tokio::task::JoinError) -> Quarantine {
+    let detail = match error.try_into_panic() {
+        Ok(panic) => panic
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned())
+            .or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "without a message".to_owned()),
+        Err(error) => error.to_string(),
+    };
+    let detail: String = detail.chars().take(limits::DETAIL_BYTES / 4).collect();
+    Quarantine { reason: QuarantineReason::Corrupt, detail: format!("the decoder panicked: {detail}") }
+}
+
+/// The value of a future, or `None` when the cycle is stopped first.
+async fn until<T>(stop: &CancellationToken, future: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => None,
+        value = future => Some(value),
+    }
+}

@@ -1,0 +1,160 @@
+//! The house: which module may use which, and which crate has which room.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Ranks from the top down. A module uses modules of lower ranks only; within a rank nobody knows each other, but for
+/// those that stand in one inner list.
+const RANKS: &[&[&str]] = &[
+    &["main", "cli", "config", "app", "demo", "check"],
+    &["pipeline"],
+    &["discover", "fetch", "accumulate", "ledger", "expose"],
+    &["store", "decode", "classify", "pricing", "event"],
+    &["model", "limits"],
+];
+
+/// Ranks whose modules may use each other: the composition root is several files, and so is the vocabulary.
+const OPEN_RANKS: &[usize] = &[0, 3, 4];
+
+/// Crates and the only place that may name them.
+const ROOMS: &[(&str, &[&str])] = &[
+    ("aws_config", &["store/s3.rs"]),
+    ("aws_sdk_s3", &["store/s3.rs"]),
+    ("aws_smithy", &["store/s3.rs"]),
+    ("arrow::", &["decode/"]),
+    ("parquet::", &["decode/"]),
+    ("prometheus_client", &["expose/"]),
+    ("hyper::", &["expose/"]),
+    ("hyper_util", &["expose/"]),
+    ("figment", &["config.rs", "config/"]),
+    ("rusqlite", &["ledger/"]),
+    ("tokio::spawn", &["app.rs", "app/"]),
+    ("SystemTime::now", &["app.rs", "app/"]),
+    ("Instant::now", &["app.rs", "app/"]),
+];
+
+fn sources() -> BTreeMap<String, String> {
+    fn walk(folder: &Path, into: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).expect("src") {
+            let path = entry.expect("entry").path();
+            if path.is_dir() { walk(&path, into) } else { into.push(path) }
+        }
+    }
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    walk(&src, &mut files);
+    files
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+        .map(|path| {
+            let name = path.strip_prefix(&src).expect("below").to_str().expect("utf-8").to_owned();
+            let text = fs::read_to_string(&path).expect("readable");
+            (name, code(&text))
+        })
+        .collect()
+}
+
+/// The text without comments and without unit tests at its end.
+fn code(text: &str) -> String {
+    text.split("#[cfg(test)]\nmod tests {")
+        .next()
+        .unwrap_or_default()
+        .lines()
+        .map(|line| line.split("//").next().unwrap_or_default())
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn module_of(file: &str) -> &str {
+    file.split(['/', '.']).next().expect("name")
+}
+
+fn rank(module: &str) -> Option<usize> {
+    RANKS.iter().position(|rank| rank.contains(&module))
+}
+
+/// The modules of this crate that a text names: after `crate::`, also inside `crate::{...}`.
+fn uses(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (at, _) in text.match_indices("crate::") {
+        let rest = &text[at + "crate::".len()..];
+        if let Some(group) = rest.strip_prefix('{') {
+            let mut depth = 0;
+            let mut word = String::new();
+            for character in group.chars() {
+                match character {
+                    '{' => depth += 1,
+                    '}' if depth == 0 => break,
+                    '}' => depth -= 1,
+                    ',' if depth == 0 => found.push(std::mem::take(&mut word)),
+                    _ if depth == 0 => word.push(character),
+                    _ => {}
+                }
+            }
+            found.push(word);
+        } else {
+            found.push(rest.to_owned());
+        }
+    }
+    found
+        .into_iter()
+        .map(|path| path.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>())
+        .filter(|name| !name.is_empty())
+        .collect()
+}
+
+#[test]
+fn imports_go_down_only() {
+    let mut wrong = Vec::new();
+    for (file, text) in sources() {
+        let module = module_of(&file);
+        if module == "lib" {
+            continue;
+        }
+        let from = rank(module).unwrap_or_else(|| panic!("{file} has no place in the house"));
+        for used in uses(&text) {
+            let Some(to) = rank(&used) else { continue };
+            let allowed = used == module || to > from || (to == from && OPEN_RANKS.contains(&from));
+            if !allowed {
+                wrong.push(format!("{file} uses {used}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "imports that do not go down: {wrong:#?}");
+}
+
+#[test]
+fn every_crate_has_its_room() {
+    let mut wrong = Vec::new();
+    for (file, text) in sources() {
+        for (name, rooms) in ROOMS {
+            if text.contains(name) && !rooms.iter().any(|room| file.starts_with(room)) {
+                wrong.push(format!("{file} names {name}, which belongs in {rooms:?}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn stages_do_not_log() {
+    let wrong: Vec<_> = sources()
+        .into_iter()
+        .filter(|(file, text)| {
+            let top = ["main", "cli", "config", "app", "demo", "check", "event"].contains(&module_of(file));
+            !top && text.contains("tracing::")
+        })
+        .map(|(file, _)| file)
+        .collect();
+    assert!(wrong.is_empty(), "these should return a value or an event: {wrong:?}");
+}
+
+#[test]
+fn the_checks_see_what_they_look_for() {
+    assert_eq!(uses("use crate::{model::{A, B}, store::C};"), ["model", "store"]);
+    assert_eq!(uses("crate::ledger::Ledger"), ["ledger"]);
+    assert_eq!(code("a // tokio::spawn\n#[cfg(test)]\nmod tests { x }"), "a ");
+}
