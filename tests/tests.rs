@@ -5,6 +5,7 @@
 mod support;
 
 mod architecture;
+mod command_line;
 mod configs;
 mod demo_folder;
 mod exposition;

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use super::{Config, SourceConfig, values::show_duration};
+use super::{
+    Config, SourceConfig,
+    values::{show_duration, show_size},
+};
 use crate::{
     classify::{GatewaySpec, PortMatch, Vantage, ZoneSpec},
     model::{Charge, Gigabyte, NanoUsd},
@@ -80,8 +83,11 @@ impl fmt::Display for Config {
         line(
             "limits",
             format_args!(
-                "{} series, objects of {} bytes and {} decompressed, {} bad rows in an object",
-                limits.series, limits.object_bytes, limits.decompressed_bytes, limits.bad_rows_per_object
+                "{} series; objects up to {}, {} decompressed, {} bad rows in an object",
+                limits.series,
+                show_size(limits.object_bytes),
+                show_size(limits.decompressed_bytes),
+                limits.bad_rows_per_object
             ),
         )?;
         for warning in &self.warnings {

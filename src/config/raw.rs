@@ -164,11 +164,6 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// Whether it is a list.
-    pub(super) fn is_list(&self) -> bool {
-        matches!(self.value, Value::Array(..))
-    }
-
     /// Its truth value, if it is one.
     pub(super) fn boolean(&self) -> Option<bool> {
         match (self.value, self.variable()) {
@@ -302,11 +297,7 @@ impl<'a> Table<'a> {
             return Table { dict: Some(dict), ..empty };
         }
         let path = &node.path;
-        let brackets = if node.is_list() { "single" } else { "its own" };
-        problems.at(
-            path,
-            format!("must be a table: write [{path}] in {brackets} brackets, then its keys below it"),
-        );
+        problems.at(path, format!("must be a table: write [{path}] on a line of its own, its keys below it"));
         Table { dict: None, ..empty }
     }
 

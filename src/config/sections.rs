@@ -13,6 +13,7 @@ use super::{
     Budget, IngestConfig, Limits, SourceConfig,
     problems::{Problems, nearest},
     raw::Table,
+    sources::hint_unknown,
     topology,
     values::{self, Parsed},
 };
@@ -257,8 +258,9 @@ fn missing(charge: Charge, region: &str, source: &SourceConfig, zone_regions: &B
     } else {
         format!("there is no built-in price of {key} in {region} (prices.region)")
     };
+    let hint = hint_unknown(region).map(|hint| format!(" ({hint})")).unwrap_or_default();
     format!(
-        "is missing: {why}. Look up the USD per GB at {page} and write either\n\
+        "is missing: {why}{hint}. Look up the USD per GB at {page} and write either\n\
          {key} = <price> under [prices], for all regions, or\n\
          {key} = <price> under [prices.regions.{region}], for this one; 0 if it does not matter"
     )

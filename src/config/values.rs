@@ -113,11 +113,13 @@ pub(super) fn duration(node: &Node<'_>, range: &RangeInclusive<Duration>) -> Par
 
 /// A span of time in its largest whole unit up to days, readable by [`duration`].
 pub(super) fn show_duration(span: Duration) -> String {
-    let units = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
+    // From how many on a unit reads better than the next smaller one: 48h and 60s are what people write.
+    let units = [(86_400, "d", 3), (3_600, "h", 1), (60, "m", 2), (1, "s", 0)];
     let seconds = span.as_secs();
-    let whole = |(size, _): &&(u64, &str)| seconds.is_multiple_of(*size) && seconds / size > 3;
+    let whole =
+        |(size, _, least): &&(u64, &str, u64)| seconds.is_multiple_of(*size) && seconds / size >= *least;
     match units.iter().find(whole) {
-        Some((size, unit)) if span.subsec_nanos() == 0 => format!("{}{unit}", seconds / size),
+        Some((size, unit, _)) if span.subsec_nanos() == 0 => format!("{}{unit}", seconds / size),
         _ => humantime::format_duration(span).to_string(),
     }
 }
@@ -130,13 +132,18 @@ pub(super) fn size(node: &Node<'_>, range: &RangeInclusive<u64>) -> Parsed<u64> 
         .map(|size| size.as_u64())
         .filter(|bytes| range.contains(bytes))
         .ok_or_else(|| {
-            let (low, high) = (ByteSize::b(*range.start()), ByteSize::b(*range.end()));
-            format!(
-                "must be a size in quotes from \"{}\" to \"{}\", such as \"64MiB\"",
-                low.to_string().replace(".0 ", ""),
-                high.to_string().replace(".0 ", "")
-            )
+            let (low, high) = (show_size(*range.start()), show_size(*range.end()));
+            format!("must be a size in quotes from \"{low}\" to \"{high}\", such as \"64MiB\"")
         })
+}
+
+/// A number of bytes in its largest whole unit, readable by [`size`].
+pub(super) fn show_size(bytes: u64) -> String {
+    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    match units.iter().find(|(shift, _)| bytes > 0 && bytes.is_multiple_of(1 << shift)) {
+        Some((shift, unit)) => format!("{}{unit}", bytes >> shift),
+        None => format!("{bytes}B"),
+    }
 }
 
 /// A moment.
