@@ -58,6 +58,16 @@ pub enum Command {
     Demo(DemoArgs),
     /// Validate the configuration and say what it means.
     Check(CheckArgs),
+    /// Ask a running exporter whether it is healthy; for containers without a shell.
+    Healthcheck(HealthcheckArgs),
+}
+
+/// Flags of `healthcheck`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct HealthcheckArgs {
+    /// What to ask.
+    #[arg(long, value_name = "URL", default_value = crate::healthcheck::DEFAULT_URL)]
+    pub url: String,
 }
 
 /// Flags of `demo`.

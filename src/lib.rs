@@ -46,9 +46,11 @@ pub mod ledger;
 
 pub mod expose;
 
-// pub mod pipeline;
+pub mod pipeline;
 
 pub mod app;
+
+pub mod check;
 
 pub mod config;
 

@@ -118,6 +118,24 @@ pub const SCAN_BACKOFF_MAX: Duration = Duration::from_secs(10 * 60);
 /// Quarantined objects that are kept with their particulars; beyond, the oldest lose theirs but stay counted.
 pub const QUARANTINE_ROWS: usize = 10_000;
 
+/// Hashes of sealed objects that are held in memory at 16 bytes each: 16 MiB, a busy day of a large account.
+pub const SEALED_CACHE_HASHES: usize = 1 << 20;
+
+/// Partitions for which it is remembered which sealed partitions lie at or above them.
+pub const SEALED_CACHE_PARTITIONS: usize = 4_096;
+
+/// Partitions sealed in one transaction, so that a commit does not wait long behind it.
+pub const SEAL_PARTITIONS: usize = 64;
+
+/// Hours folded in one transaction, for the same reason.
+pub const FOLD_HOURS: i64 = 48;
+
+/// How long a write waits for another program that holds the state file, for example a database shell.
+pub const STATE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Size that the write-ahead log of the state is cut back to after a large transaction.
+pub const STATE_LOG_BYTES: u64 = 16 << 20;
+
 /// Bytes of text kept of one quarantine reason.
 pub const DETAIL_BYTES: usize = 512;
 
@@ -201,3 +219,12 @@ const _: () = assert!(HEADER_BYTES <= RESPONSE_CHUNK);
 
 const _: () = assert!(POLL_INTERVAL.end().as_secs() < LOOKBACK.start().as_secs());
 const _: () = assert!(BUDGET_USD < i64::MAX as u64 / 1_000_000_000);
+
+/// Threads for blocking work beside the decoders: the ledger, local files, name look-ups.
+pub const BLOCKING_THREADS: usize = 8;
+
+/// How often the demo writes a file.
+pub const DEMO_FILE_EVERY: Duration = Duration::from_secs(3);
+
+/// Pages of a listing that `check --reach` reads of a source.
+pub const REACH_PAGES: usize = 20;

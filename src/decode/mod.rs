@@ -17,7 +17,7 @@ pub(crate) mod tests;
 
 use std::{net::IpAddr, sync::Arc};
 
-pub use columns::{ColumnSet, Field};
+pub use columns::{ColumnSet, Feature, Field, features};
 pub use input::{Input, InputReader, SparseBytes};
 pub use parquet::{Wanted, wanted_ranges};
 

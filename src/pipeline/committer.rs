@@ -75,7 +75,9 @@ impl Committer {
         let at = context.clock.now();
         let (result, settled) = context
             .ledger
-            .with(move |ledger| (ledger.commit(&settled, at).map(|report| (report, ledger.snapshot())), settled))
+            .with(move |ledger| {
+                (ledger.commit(&settled, at).map(|report| (report, ledger.snapshot())), settled)
+            })
             .await;
         for source in in_flight {
             counters[source].in_flight.fetch_sub(1, Ordering::Relaxed);

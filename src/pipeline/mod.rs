@@ -192,7 +192,8 @@ impl Pipeline {
             source.begin(context).await?;
         }
         let (done, queue) = mpsc::channel(limits::COMMIT_OBJECTS);
-        let scans = join_all(self.sources.iter_mut().map(|source| source.run(context, beat, done.clone(), &stop)));
+        let scans =
+            join_all(self.sources.iter_mut().map(|source| source.run(context, beat, done.clone(), &stop)));
         // The committer ends when the last sender is gone: each scan drops its own.
         drop(done);
         let (outcomes, committed) = tokio::join!(scans, self.committer.run(context, &counters, queue, &stop));
@@ -253,6 +254,7 @@ fn set_aside(candidate: &Candidate) -> Done {
 
 /// Doubles with every failure, with jitter, up to the longest pause.
 fn backoff(first: Duration, failures: u32) -> Duration {
-    let ceiling = first.saturating_mul(1 << failures.min(16)).clamp(first, limits::SCAN_BACKOFF_MAX.max(first));
+    let ceiling =
+        first.saturating_mul(1 << failures.min(16)).clamp(first, limits::SCAN_BACKOFF_MAX.max(first));
     first + ceiling.saturating_sub(first).mul_f64(fastrand::f64())
 }

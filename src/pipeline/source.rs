@@ -23,7 +23,8 @@ use crate::{
     ledger::{Known, LedgerError},
     limits,
     model::{
-        Candidate, IgnoreReason, ObjectId, ObjectOutcome, Quarantine, QuarantineReason, Settled, Settlement, Timestamp,
+        Candidate, IgnoreReason, ObjectId, ObjectOutcome, Quarantine, QuarantineReason, Settled, Settlement,
+        Timestamp,
     },
     store::{FailureReason, ObjectStore, StoreError, chain},
 };
@@ -172,8 +173,9 @@ impl Source {
         }
         self.discovery.learn(&scan);
         self.full_due = false;
-        let late_due =
-            progress.last_late_scan.is_none_or(|last| now >= last.plus(limits::LATE_SCAN_EVERY) || last > now);
+        let late_due = progress
+            .last_late_scan
+            .is_none_or(|last| now >= last.plus(limits::LATE_SCAN_EVERY) || last > now);
         let late = match open.late(context.settings.lookback, begin).filter(|_| late_due) {
             Some(late) => self.refuse_late(context, late, open, &done, stop).await?,
             None => false,
@@ -182,7 +184,11 @@ impl Source {
     }
 
     /// Makes the end of a scan durable, after everything that it found.
-    pub(super) async fn finish(&mut self, context: &Context, outcome: Option<Outcome>) -> Result<(), LedgerError> {
+    pub(super) async fn finish(
+        &mut self,
+        context: &Context,
+        outcome: Option<Outcome>,
+    ) -> Result<(), LedgerError> {
         self.counters.tell(context);
         let Some(outcome) = outcome else { return Ok(()) };
         // With nothing read and something denied, it may be the whole source that is denied: its window must not move
@@ -218,7 +224,13 @@ impl Source {
         let retry_in = backoff(context.settings.poll_interval, self.scan_failures);
         self.not_before = context.clock.elapsed() + retry_in;
         let source = self.name.clone();
-        context.tell(&Event::ScanFailed { source, kind, reason: error.reason, error: chain(error), retry_in });
+        context.tell(&Event::ScanFailed {
+            source,
+            kind,
+            reason: error.reason,
+            error: chain(error),
+            retry_in,
+        });
     }
 
     fn tell_regions(&mut self, context: &Context) {
@@ -304,7 +316,12 @@ impl Source {
     }
 
     /// What of a page is to be done: the difference with what is settled.
-    async fn difference(&self, context: &Context, found: Vec<Found>, stop: &CancellationToken) -> Option<Vec<Work>> {
+    async fn difference(
+        &self,
+        context: &Context,
+        found: Vec<Found>,
+        stop: &CancellationToken,
+    ) -> Option<Vec<Work>> {
         let source = self.name.clone();
         let work = context.ledger.with(move |ledger| {
             let mut work = Vec::new();
@@ -345,7 +362,12 @@ impl Source {
     }
 
     /// Takes up an unfinished object once more, with nothing else under way.
-    pub(super) async fn retry(&self, context: &Context, candidate: Candidate, stop: &CancellationToken) -> Option<Done> {
+    pub(super) async fn retry(
+        &self,
+        context: &Context,
+        candidate: Candidate,
+        stop: &CancellationToken,
+    ) -> Option<Done> {
         self.counters.in_flight.fetch_add(1, Ordering::Relaxed);
         let settled = self.settle(context, candidate, stop).await?;
         Some(Done { settled, in_flight: Some(self.at) })
@@ -357,7 +379,12 @@ impl Source {
     }
 
     /// Fetches and digests one object. `None`: put back, or stopped.
-    async fn settle(&self, context: &Context, candidate: Candidate, stop: &CancellationToken) -> Option<Settled> {
+    async fn settle(
+        &self,
+        context: &Context,
+        candidate: Candidate,
+        stop: &CancellationToken,
+    ) -> Option<Settled> {
         let _slot = until(stop, context.slots.acquire()).await?.ok()?;
         let fetched = timeout(
             limits::OBJECT_DEADLINE,
@@ -393,7 +420,8 @@ impl Source {
         let partition = candidate.partition.clone();
         let digest_limits = context.settings.digest;
         let input = fetched.input;
-        let decoding = tokio::task::spawn_blocking(move || digest(input, &partition, &classifier, &digest_limits));
+        let decoding =
+            tokio::task::spawn_blocking(move || digest(input, &partition, &classifier, &digest_limits));
         let settlement = match until(stop, decoding).await {
             Some(Ok(settlement)) => settlement,
             Some(Err(error)) if error.is_panic() => Settlement::Quarantined(panicked(error)),
@@ -412,7 +440,8 @@ impl Source {
         let object = candidate.listed.id.clone();
         let mut waiting = self.counters.waiting();
         let failures = waiting.get(&object).map_or(0, |one| one.failures) + 1;
-        let retry_in = limits::OBJECT_RETRY.saturating_mul(1 << (failures - 1).min(10)).min(limits::OBJECT_RETRY_MAX);
+        let retry_in =
+            limits::OBJECT_RETRY.saturating_mul(1 << (failures - 1).min(10)).min(limits::OBJECT_RETRY_MAX);
         // Beyond the bound it is simply found again by the next full scan.
         if waiting.len() < limits::BACKLOG_OBJECTS || failures > 1 {
             let due = context.clock.elapsed() + retry_in;
@@ -435,7 +464,8 @@ impl Source {
     ) -> Option<bool> {
         let mut scan = self.discovery.scan(late, true);
         while let Some(found) = until(stop, scan.next(&*self.store)).await? {
-            let found = found.into_iter().filter(|one| one.ignored.is_none() && late.is_late(&one.partition, &open));
+            let found =
+                found.into_iter().filter(|one| one.ignored.is_none() && late.is_late(&one.partition, &open));
             for work in self.difference(context, found.collect(), stop).await? {
                 let Work::Read(candidate) = work else { continue };
                 if self.counters.waiting().contains_key(&candidate.listed.id) {
@@ -470,13 +500,19 @@ fn decide(source: &Arc<str>, found: Found, known: Option<Known>) -> Option<Work>
     match (ignored, known.map(|known| (known.outcome, known.reason))) {
         (Some(reason), None) => settle(candidate, Settlement::Ignored(reason)),
         (Some(_), Some(_)) => None,
-        (None, None | Some((ObjectOutcome::RefusedLate | ObjectOutcome::Gone, _))) => Some(Work::Read(candidate)),
+        (None, None | Some((ObjectOutcome::RefusedLate | ObjectOutcome::Gone, _))) => {
+            Some(Work::Read(candidate))
+        }
         (None, Some((ObjectOutcome::Ignored, Some(IgnoreReason::TransitGateway)))) => None,
         (None, Some((ObjectOutcome::Ignored, _))) => Some(Work::Read(candidate)),
         // Write-once objects that differ are another object in a quarantined one's place.
         (None, Some((ObjectOutcome::Quarantined, _))) => changed.then_some(Work::Read(candidate)),
         (None, Some((ObjectOutcome::Counted | ObjectOutcome::Empty | ObjectOutcome::Mutated, _))) => {
-            if changed { settle(candidate, Settlement::Mutated) } else { None }
+            if changed {
+                settle(candidate, Settlement::Mutated)
+            } else {
+                None
+            }
         }
     }
 }
