@@ -5,6 +5,8 @@
 mod support;
 
 mod architecture;
+mod command_line;
+mod configs;
 mod demo_folder;
 mod exposition;
 mod ingest;
