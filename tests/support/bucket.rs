@@ -63,10 +63,6 @@ impl Bucket {
         inner.list_fault = None;
     }
 
-    pub(crate) fn keys(&self) -> Vec<String> {
-        self.inner().objects.keys().cloned().collect()
-    }
-
     pub(crate) fn content(&self, key: &str) -> Bytes {
         self.inner().objects[key].0.clone()
     }

@@ -83,7 +83,7 @@ impl World {
     pub(crate) fn key(account: u64, hours_ago: i64, number: u32) -> String {
         let hour = Hour(NOON / 3600 - hours_ago);
         let folder = partition(hour).replace(demo::ACCOUNT, &account.to_string());
-        format!("{folder}{account}_vpcflowlogs_us-east-1_fl-0a_20260310T0000Z_{number:08x}.log.parquet")
+        format!("{folder}/{account}_vpcflowlogs_us-east-1_fl-0a_20260310T0000Z_{number:08x}.log.parquet")
     }
 
     /// Twelve or so records of that hour.
