@@ -1,1 +1,310 @@
-//! (in work)
+//! The command line: what was typed, in the spelling of the Prometheus exporters.
+//!
+//! Refuses to know what a configuration means and what a command does: it only says which command, with which flags.
+
+use std::{ffi::OsString, fmt, net::IpAddr, num::NonZeroU32, path::PathBuf, str::FromStr};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Exit code of a run that failed.
+pub const EXIT_RUNTIME: u8 = 1;
+
+/// Exit code of a wrong command line or an invalid configuration.
+pub const EXIT_USAGE: u8 = 2;
+
+/// What was typed.
+#[derive(Debug, Parser)]
+#[command(
+    name = "flowcost-exporter",
+    version,
+    about = "Prometheus exporter that turns AWS VPC Flow Logs into exact, priced traffic counters",
+    after_help = "Without a command it serves. Try `flowcost-exporter demo`: it needs no configuration and no cloud."
+)]
+pub struct Cli {
+    /// What to do; `None` is [`Command::Serve`].
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// Flags that every command takes.
+    #[command(flatten)]
+    pub flags: Flags,
+}
+
+/// Flags before or after the command.
+#[derive(Debug, Clone, Args)]
+pub struct Flags {
+    /// Configuration in TOML; FLOWCOST__SECTION__KEY variables override its plain keys.
+    #[arg(long = "config.file", value_name = "FILE", global = true)]
+    config_file: Option<PathBuf>,
+    /// Address to serve on; may be given several times [default: :9843, in the demo 127.0.0.1:9843].
+    #[arg(long = "web.listen-address", value_name = "HOST:PORT", global = true)]
+    listen: Vec<ListenAddress>,
+    /// TLS and authentication; not supported by this version.
+    #[arg(long = "web.config.file", value_name = "FILE", global = true)]
+    web_config_file: Option<PathBuf>,
+    /// Least severe messages to log.
+    #[arg(long = "log.level", value_name = "LEVEL", value_enum, default_value_t = LogLevel::Info, global = true)]
+    pub log_level: LogLevel,
+    /// Format of log lines.
+    #[arg(long = "log.format", value_name = "FORMAT", value_enum, default_value_t = LogFormat::Logfmt, global = true)]
+    pub log_format: LogFormat,
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Read flow logs and serve metrics (the default).
+    Serve,
+    /// Show it at work: write sample flow logs, read and serve them. No configuration, no cloud.
+    Demo(DemoArgs),
+    /// Validate the configuration and say what it means.
+    Check(CheckArgs),
+}
+
+/// Flags of `demo`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct DemoArgs {
+    /// Folder for the sample logs and the state [default: a temporary one].
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// Flow records to write per minute.
+    #[arg(long, value_name = "N")]
+    pub rows_per_minute: Option<NonZeroU32>,
+}
+
+/// Flags of `check`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct CheckArgs {
+    /// Also list each source, open one object, and say what its columns enable and rule out.
+    #[arg(long)]
+    pub reach: bool,
+}
+
+/// Least severe messages to log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs, reason = "the names say it all")]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// Format of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// `key=value` pairs.
+    Logfmt,
+    /// One JSON object a line.
+    Json,
+}
+
+/// An address to serve on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListenAddress {
+    /// Which of this machine's addresses.
+    pub host: ListenHost,
+    /// TCP port; 0 takes a free one.
+    pub port: u16,
+}
+
+/// Which of this machine's addresses to serve on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListenHost {
+    /// All of them, IPv6 and IPv4.
+    All,
+    /// This one.
+    Ip(IpAddr),
+    /// Those that the name resolves to.
+    Name(String),
+}
+
+impl ListenAddress {
+    /// The port that `--web.listen-address` has by default.
+    pub const DEFAULT_PORT: u16 = 9843;
+}
+
+/// A text that is no address to serve on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("write HOST:PORT, such as :9843 (all addresses), 127.0.0.1:9843 or [::1]:9843")]
+pub struct ListenAddressError;
+
+impl FromStr for ListenAddress {
+    type Err = ListenAddressError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (host, port) = text.rsplit_once(':').ok_or(ListenAddressError)?;
+        let port = port.parse().map_err(|_| ListenAddressError)?;
+        let bracketed = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        let host = match (host, bracketed) {
+            ("", _) => ListenHost::All,
+            (_, Some(v6)) => ListenHost::Ip(IpAddr::V6(v6.parse().map_err(|_| ListenAddressError)?)),
+            (host, None) => match host.parse() {
+                // Without brackets nobody can tell the address from the port.
+                Ok(IpAddr::V6(_)) => return Err(ListenAddressError),
+                Ok(ip) => ListenHost::Ip(ip),
+                Err(_) if is_host_name(host) => ListenHost::Name(host.to_owned()),
+                Err(_) => return Err(ListenAddressError),
+            },
+        };
+        Ok(Self { host, port })
+    }
+}
+
+fn is_host_name(text: &str) -> bool {
+    text.len() <= 253 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.host {
+            ListenHost::All => write!(f, ":{}", self.port),
+            ListenHost::Ip(IpAddr::V6(v6)) => write!(f, "[{v6}]:{}", self.port),
+            ListenHost::Ip(ip) => write!(f, "{ip}:{}", self.port),
+            ListenHost::Name(name) => write!(f, "{name}:{}", self.port),
+        }
+    }
+}
+
+/// A flag that is missing or cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum UsageError {
+    /// The command needs a configuration.
+    #[error(
+        "--config.file is missing\n\n  \
+         flowcost-exporter --config.file flowcost.toml    serve what the configuration names\n  \
+         flowcost-exporter demo                           see it at work without a configuration\n\n\
+         config/minimal.toml is the shortest configuration, config/flowcost.toml explains every key."
+    )]
+    NoConfigFile,
+    /// TLS and authentication are not there yet; to ignore the flag would be to serve unprotected.
+    #[error(
+        "--web.config.file is not supported by this version: it serves without TLS and authentication. \
+         Remove the flag, and listen on 127.0.0.1 behind a proxy where the metrics must be protected"
+    )]
+    WebConfigFile,
+}
+
+impl Cli {
+    /// Reads the arguments of a process, its name first. The error also carries `--help` and `--version`.
+    pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        Self::try_parse_from(arguments)
+    }
+
+    /// What to do.
+    pub fn command(&self) -> Command {
+        self.command.clone().unwrap_or(Command::Serve)
+    }
+}
+
+impl Flags {
+    /// Refuses flags that this version knows but cannot honour.
+    pub fn reject_unsupported(&self) -> Result<(), UsageError> {
+        match self.web_config_file {
+            Some(_) => Err(UsageError::WebConfigFile),
+            None => Ok(()),
+        }
+    }
+
+    /// The configuration file of a command that needs one.
+    pub fn config_file(&self) -> Result<&PathBuf, UsageError> {
+        self.config_file.as_ref().ok_or(UsageError::NoConfigFile)
+    }
+
+    /// Where to serve: what was typed, else the default port on `host`.
+    pub fn listen_addresses(&self, host: ListenHost) -> Vec<ListenAddress> {
+        if self.listen.is_empty() {
+            vec![ListenAddress { host, port: ListenAddress::DEFAULT_PORT }]
+        } else {
+            self.listen.clone()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn read(words: &str) -> Result<Cli, clap::Error> {
+        Cli::read(format!("flowcost-exporter {words}").split_whitespace().map(OsString::from))
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_stand_before_or_after_the_command_and_serve_is_the_default() {
+        for words in ["--config.file a.toml", "--config.file=a.toml serve", "serve --config.file a.toml"] {
+            let cli = read(words).unwrap();
+            assert_eq!(cli.command(), Command::Serve, "{words}");
+            assert_eq!(cli.flags.config_file().unwrap().to_str(), Some("a.toml"), "{words}");
+        }
+        for words in ["--log.level debug check --reach", "check --reach --log.level=debug"] {
+            let cli = read(words).unwrap();
+            assert_eq!(cli.command(), Command::Check(CheckArgs { reach: true }), "{words}");
+            assert_eq!(cli.flags.log_level, LogLevel::Debug, "{words}");
+        }
+        let cli = read("demo --dir x --rows-per-minute 600 --log.format json").unwrap();
+        let demo = DemoArgs { dir: Some(PathBuf::from("x")), rows_per_minute: NonZeroU32::new(600) };
+        assert_eq!(cli.command(), Command::Demo(demo));
+        assert_eq!(cli.flags.log_format, LogFormat::Json);
+    }
+
+    #[test]
+    fn the_listen_address_is_repeatable_and_has_a_default() {
+        let cli = read("--web.listen-address :9843 --web.listen-address [::1]:0").unwrap();
+        let typed: Vec<_> =
+            cli.flags.listen_addresses(ListenHost::All).iter().map(ToString::to_string).collect();
+        assert_eq!(typed, [":9843", "[::1]:0"]);
+        let default = read("").unwrap().flags.listen_addresses(ListenHost::All);
+        assert_eq!(default, [":9843".parse().unwrap()]);
+    }
+
+    #[test]
+    fn addresses_are_read_or_refused() {
+        for text in
+            [":0", "127.0.0.1:9843", "[::]:9843", "[fe80::1]:80", "localhost:9843", "metrics.example:80"]
+        {
+            assert_eq!(text.parse::<ListenAddress>().unwrap().to_string(), text);
+        }
+        for text in [
+            "",
+            "9843",
+            "localhost",
+            ":",
+            ":65536",
+            "::1:80",
+            "[::1]",
+            "[1.2.3.4]:80",
+            "a b:80",
+            "http://x:80",
+        ] {
+            assert_eq!(text.parse::<ListenAddress>(), Err(ListenAddressError), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_or_not_supported_is_said() {
+        let cli = read("serve").unwrap();
+        assert_eq!(cli.flags.config_file(), Err(UsageError::NoConfigFile));
+        assert_eq!(cli.flags.reject_unsupported(), Ok(()));
+        let cli = read("check --web.config.file web.yml").unwrap();
+        assert_eq!(cli.flags.reject_unsupported(), Err(UsageError::WebConfigFile));
+    }
+
+    #[test]
+    fn exit_codes_are_those_of_the_contract() {
+        for words in ["--help", "--version", "demo --help"] {
+            assert_eq!(read(words).unwrap_err().exit_code(), 0, "{words}");
+        }
+        for words in
+            ["--nonsense", "frobnicate", "--log.level loud", "demo --rows-per-minute 0", "--config.file"]
+        {
+            assert_eq!(read(words).unwrap_err().exit_code(), i32::from(EXIT_USAGE), "{words}");
+        }
+    }
+}

@@ -41,14 +41,7 @@ pub enum Event {
     /// One request to a store was answered or given up, retries each on their own.
     StoreRequest { source: Arc<str>, operation: Operation, failure: Option<FailureReason> },
     /// A source was listed to its end.
-    ScanFinished {
-        source: Arc<str>,
-        kind: ScanKind,
-        listed: u64,
-        found: u64,
-        duration: Duration,
-        at: Timestamp,
-    },
+    ScanFinished { source: Arc<str>, kind: ScanKind, listed: u64, found: u64, duration: Duration },
     /// A source could not be listed to its end. What was found until then is kept.
     ScanFailed { source: Arc<str>, kind: ScanKind, reason: FailureReason, error: String, retry_in: Duration },
     /// Number of objects of a source that are found but not settled.

@@ -40,18 +40,22 @@ pub mod classify;
 
 pub mod pricing;
 
-// pub mod accumulate;
+pub mod accumulate;
 
 pub mod ledger;
 
 pub mod expose;
 
-// pub mod pipeline;
+pub mod pipeline;
 
 pub mod app;
+
+pub mod check;
 
 pub mod config;
 
 pub mod cli;
+
+pub mod healthcheck;
 
 pub mod demo;

@@ -81,6 +81,25 @@ pub const STORE_BACKOFF: Duration = Duration::from_millis(200);
 /// Longest pause between attempts of one request.
 pub const STORE_BACKOFF_MAX: Duration = Duration::from_secs(20);
 
+/// Time to open a connection to a store.
+pub const STORE_CONNECT: Duration = Duration::from_secs(5);
+
+/// Time to obtain credentials from their provider, its own retries included.
+pub const STORE_CREDENTIALS: Duration = Duration::from_secs(15);
+
+/// Time from the start of one attempt to the headers of its answer (for a listing page: to its end). The SDK has
+/// no such limit of its own.
+pub const STORE_ANSWER: Duration = Duration::from_secs(20);
+
+/// Each time this long passes while a body is read, [`STORE_STALL_BYTES`] must have come.
+pub const STORE_STALL: Duration = Duration::from_secs(20);
+
+/// Least progress of a body in one [`STORE_STALL`]: far below any usable link, far above a dripping one.
+pub const STORE_STALL_BYTES: usize = 64 << 10;
+
+/// Folders below the root of a local store that are entered. The deepest AWS layout with a template is half of it.
+pub const LOCAL_DEPTH: usize = 32;
+
 /// Deadline of one listing page.
 pub const LIST_DEADLINE: Duration = Duration::from_secs(60);
 
@@ -99,11 +118,43 @@ pub const SCAN_BACKOFF_MAX: Duration = Duration::from_secs(10 * 60);
 /// Quarantined objects that are kept with their particulars; beyond, the oldest lose theirs but stay counted.
 pub const QUARANTINE_ROWS: usize = 10_000;
 
+/// Hashes of sealed objects that are held in memory at 16 bytes each: 16 MiB, a busy day of a large account.
+pub const SEALED_CACHE_HASHES: usize = 1 << 20;
+
+/// Partitions for which it is remembered which sealed partitions lie at or above them.
+pub const SEALED_CACHE_PARTITIONS: usize = 4_096;
+
+/// Partitions sealed in one transaction, so that a commit does not wait long behind it.
+pub const SEAL_PARTITIONS: usize = 64;
+
+/// Hours folded in one transaction, for the same reason.
+pub const FOLD_HOURS: i64 = 48;
+
+/// How long a write waits for another program that holds the state file, for example a database shell.
+pub const STATE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Size that the write-ahead log of the state is cut back to after a large transaction.
+pub const STATE_LOG_BYTES: u64 = 16 << 20;
+
 /// Bytes of text kept of one quarantine reason.
 pub const DETAIL_BYTES: usize = 512;
 
-/// Open connections of the web server.
+/// Open connections of the web server. The next ones wait in the kernel's queue.
 pub const CONNECTIONS: usize = 512;
+
+/// How long all connections may be taken before those that were silent meanwhile are closed: short against the 10 s
+/// that a scrape may take by default, so that idle sockets cannot keep a scraper out.
+pub const CONNECTION_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Scrapes that are under way at a time; one more is told to come back. Bounds the memory of responses that are not
+/// read: 10,000 series are some 10 MB.
+pub const SCRAPES: usize = 16;
+
+/// Bytes handed to a connection at a time, so that a response leaves the count of [`SCRAPES`] only when it is sent.
+pub const RESPONSE_CHUNK: usize = 64 << 10;
+
+/// Pause after a connection could not be accepted for want of file descriptors or memory.
+pub const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
 /// Time for a request's headers to arrive, and for an idle connection to send the next request.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -117,13 +168,63 @@ pub const HEADER_BYTES: usize = 16 << 10;
 /// Time that open requests and the running commit get after SIGTERM. Below Kubernetes' 30 s grace period.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
 
+/// Each step of `healthcheck`: below the 5 s that the container image gives the whole of it.
+pub const HEALTHCHECK_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Characters of a configured name.
 pub const NAME_CHARS: usize = 128;
 
 /// Records a minute that the demo writes at most: a file covers up to five minutes and is built in memory.
 pub const DEMO_ROWS_PER_MINUTE: u32 = 100_000;
 
+/// Bytes of a configuration file. A thousand zones are a tenth of it.
+pub const CONFIG_BYTES: u64 = 1 << 20;
+
+/// `ingest.poll_interval`: below, listing costs more than it finds (objects come every 5 minutes); above, freshness
+/// metrics and alerts lose their meaning.
+pub const POLL_INTERVAL: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(3600);
+
+/// `ingest.lookback`: at least one hourly partition and its stragglers; at most what can be listed again and again.
+pub const LOOKBACK: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(2 * 3600)..=Duration::from_secs(31 * 24 * 3600);
+
+/// `ingest.concurrency`: each object in work holds up to `limits.object_bytes`.
+pub const CONCURRENCY: std::ops::RangeInclusive<u64> = 1..=64;
+
+/// `limits.series`: room for a few zones at least; at most what one scrape can carry in seconds.
+pub const SERIES: std::ops::RangeInclusive<u64> = 10..=1_000_000;
+
+/// `limits.object_bytes`: an object is held in memory. AWS closes flow-log files at 75 MB.
+pub const OBJECT_BYTES: std::ops::RangeInclusive<u64> = 1 << 10..=4 << 30;
+
+/// `limits.decompressed_bytes`: decoded in batches, so it bounds time rather than memory.
+pub const DECOMPRESSED_BYTES: std::ops::RangeInclusive<u64> = 1 << 10..=64 << 30;
+
+/// Highest price of a gigabyte that is believed, in USD. List prices are below 1: what is above this is a price per
+/// terabyte or a slipped decimal point.
+pub const PRICE_USD: u64 = 1_000;
+
+/// Highest monthly budget, in USD: a ninth of what the ledger's sums can hold.
+pub const BUDGET_USD: u64 = 1_000_000_000;
+
 const _: () = assert!(STORE_BACKOFF.as_millis() < STORE_BACKOFF_MAX.as_millis());
+const _: () = assert!(STORE_CREDENTIALS.as_secs() < STORE_ANSWER.as_secs());
+const _: () = assert!(STORE_CONNECT.as_secs() < STORE_ANSWER.as_secs());
+const _: () = assert!(STORE_ANSWER.as_secs() < LIST_DEADLINE.as_secs());
 const _: () = assert!(LIST_DEADLINE.as_secs() < OBJECT_DEADLINE.as_secs());
 const _: () = assert!(COST_HOURS >= (31 + 7) * 24 && COST_HOURS < LEDGER_HOURS);
 const _: () = assert!(FOOTER_BYTES < WHOLE_OBJECT_BYTES);
+const _: () = assert!(HEADER_BYTES <= RESPONSE_CHUNK);
+
+const _: () = assert!(POLL_INTERVAL.end().as_secs() < LOOKBACK.start().as_secs());
+const _: () = assert!(BUDGET_USD < i64::MAX as u64 / 1_000_000_000);
+
+/// Threads for blocking work beside the decoders: the ledger, local files, name look-ups.
+pub const BLOCKING_THREADS: usize = 8;
+
+/// How often the demo writes a file.
+pub const DEMO_FILE_EVERY: Duration = Duration::from_secs(3);
+
+/// Pages of a listing that `check --reach` reads of a source.
+pub const REACH_PAGES: usize = 20;

@@ -2,6 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
+mod support;
+
 mod architecture;
 mod demo_folder;
+mod exposition;
 mod oracle;
+mod s3_faults;
+mod server;
+mod store_contract;

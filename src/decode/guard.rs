@@ -1,1 +1,131 @@
-//! (in work)
+//! What is checked of a Parquet object before any of its data is decoded.
+//!
+//! Takes nothing from the footer on trust: sizes and places that it claims are compared with the object that is there.
+//! Refuses to know what the columns mean. Invariant: after [`chunks`] every column chunk that will be read lies
+//! inside the object, and what it claims to become is within the limit.
+
+use std::ops::Range;
+
+use ::parquet::{
+    basic::CompressionCodec,
+    file::metadata::{ColumnChunkMetaData, ParquetMetaData},
+};
+use bytes::Bytes;
+
+use super::{DecodeError, DecodeLimits, Input, refuse};
+use crate::{limits, model::QuarantineReason};
+
+const MAGIC: &[u8] = b"PAR1";
+const MAGIC_ENCRYPTED: &[u8] = b"PARE";
+
+/// Bytes after the footer: its length and the magic.
+pub const TAIL_BYTES: u64 = 8;
+
+/// Whether an object that begins or ends with these four bytes is Parquet, encrypted or not.
+pub fn is_parquet(magic: &[u8]) -> bool {
+    magic == MAGIC || magic == MAGIC_ENCRYPTED
+}
+
+/// Where the footer is, from the last bytes of an object. Refuses an encrypted one, one that is cut short, and a
+/// footer that cannot be.
+pub fn footer_range(tail: &[u8], object_len: u64) -> Result<Range<u64>, DecodeError> {
+    let corrupt = |detail: String| refuse(QuarantineReason::Corrupt, detail);
+    let Some((_, tail)) = tail.split_last_chunk::<{ TAIL_BYTES as usize }>() else {
+        return Err(corrupt(format!("an object of {object_len} bytes has no footer")));
+    };
+    let [a, b, c, d, magic @ ..] = *tail;
+    if magic == MAGIC_ENCRYPTED {
+        return Err(refuse(QuarantineReason::Format, "the footer is encrypted"));
+    }
+    if magic != MAGIC {
+        return Err(corrupt("begins like Parquet but does not end like it: cut short".to_string()));
+    }
+    let footer = u64::from(u32::from_le_bytes([a, b, c, d]));
+    if footer > limits::PARQUET_FOOTER_BYTES {
+        let most = limits::PARQUET_FOOTER_BYTES;
+        return Err(refuse(
+            QuarantineReason::TooLarge,
+            format!("a footer of {footer} bytes, more than {most}"),
+        ));
+    }
+    let end = object_len.saturating_sub(TAIL_BYTES);
+    match end.checked_sub(footer) {
+        Some(start) if start >= MAGIC.len() as u64 => Ok(start..end),
+        _ => Err(corrupt(format!("a footer of {footer} bytes in an object of {object_len}"))),
+    }
+}
+
+/// The bytes of the footer.
+pub fn footer(input: &Input) -> Result<Bytes, DecodeError> {
+    let len = input.len();
+    let missing = || refuse(QuarantineReason::Corrupt, "the footer is not there");
+    let tail = input.range(len.saturating_sub(TAIL_BYTES)..len).ok_or_else(missing)?;
+    input.range(footer_range(&tail, len)?).ok_or_else(missing)
+}
+
+/// The bytes that a column chunk says it occupies. Writers that have no dictionary page may give its offset as 0 or
+/// as that of the first data page.
+pub fn chunk_range(chunk: &ColumnChunkMetaData) -> Option<Range<u64>> {
+    let data = chunk.data_page_offset();
+    let start = chunk.dictionary_page_offset().filter(|offset| (1..data).contains(offset)).unwrap_or(data);
+    let start = u64::try_from(start).ok()?;
+    Some(start..start.checked_add(u64::try_from(chunk.compressed_size()).ok()?)?)
+}
+
+/// Checks row counts and all chunks of the columns that will be read. `data_end` is where the footer begins.
+pub fn chunks(
+    meta: &ParquetMetaData,
+    leaves: &[usize],
+    data_end: u64,
+    limits: &DecodeLimits,
+) -> Result<(), DecodeError> {
+    let corrupt = |detail: String| Err(refuse(QuarantineReason::Corrupt, detail));
+    let mut rows: u64 = 0;
+    let mut decompressed: u64 = 0;
+    for (number, group) in meta.row_groups().iter().enumerate() {
+        match u64::try_from(group.num_rows()).ok().and_then(|count| rows.checked_add(count)) {
+            Some(sum) => rows = sum,
+            None => return corrupt(format!("row group {number} has {} rows", group.num_rows())),
+        }
+        // Nothing is read of a group without rows, and writers put anything into its chunks.
+        let read = if group.num_rows() > 0 { leaves } else { &[] };
+        for leaf in read {
+            let Some(chunk) = group.columns().get(*leaf) else {
+                return corrupt(format!("row group {number} has no column {leaf}"));
+            };
+            let place = || format!("column {} of row group {number}", chunk.column_path().string());
+            codec(chunk.compression_codec(), place)?;
+            if chunk.file_path().is_some_and(|path| !path.is_empty()) {
+                return Err(refuse(QuarantineReason::Format, format!("{} is in another file", place())));
+            }
+            match chunk_range(chunk) {
+                Some(range) if range.start >= MAGIC.len() as u64 && range.end <= data_end => {}
+                _ => return corrupt(format!("{} lies outside the object", place())),
+            }
+            let size = u64::try_from(chunk.uncompressed_size());
+            match size.ok().and_then(|size| decompressed.checked_add(size)) {
+                Some(sum) => decompressed = sum,
+                None => return corrupt(format!("{} has an impossible size", place())),
+            }
+        }
+    }
+    if u64::try_from(meta.file_metadata().num_rows()) != Ok(rows) {
+        let claimed = meta.file_metadata().num_rows();
+        return corrupt(format!("the footer claims {claimed} rows, its row groups {rows}"));
+    }
+    if decompressed > limits.decompressed_bytes {
+        let detail = format!("decompresses to {decompressed} bytes, more than {}", limits.decompressed_bytes);
+        return Err(refuse(QuarantineReason::TooLarge, detail));
+    }
+    Ok(())
+}
+
+fn codec(codec: CompressionCodec, place: impl Fn() -> String) -> Result<(), DecodeError> {
+    match codec {
+        CompressionCodec::UNCOMPRESSED
+        | CompressionCodec::SNAPPY
+        | CompressionCodec::GZIP
+        | CompressionCodec::ZSTD => Ok(()),
+        other => Err(refuse(QuarantineReason::Format, format!("codec {other} of {}", place()))),
+    }
+}

@@ -3,13 +3,119 @@
 //! Refuses to know zones, gateways and prices. A batch says what the file says: nothing is dropped, guessed or
 //! corrected here, and a value that cannot be read is marked as such.
 
+mod cells;
 pub mod columns;
 pub mod encode;
 pub mod guard;
+mod input;
 pub mod parquet;
 pub mod text;
+mod values;
+
+#[cfg(test)]
+pub(crate) mod tests;
 
 use std::{net::IpAddr, sync::Arc};
+
+pub use columns::{ColumnSet, Feature, Field, features};
+pub use input::{Input, InputReader, SparseBytes};
+pub use parquet::{Wanted, wanted_ranges};
+
+use crate::{
+    limits,
+    model::{IgnoreReason, Quarantine, QuarantineReason},
+};
+
+/// What one object may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DecodeLimits {
+    /// Bytes that the parts that are read may decompress to: `limits.decompressed_bytes`.
+    pub decompressed_bytes: u64,
+}
+
+/// Why an object has no records for us.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// It cannot be read as a flow log.
+    #[error("{0}")]
+    Quarantine(Quarantine),
+    /// It is a log, but none that this program counts.
+    #[error("ignored: {}", .0.as_str())]
+    Ignore(IgnoreReason),
+}
+
+/// A quarantine whose detail is cut to [`limits::DETAIL_BYTES`]: other people's data ends up in it.
+pub(crate) fn quarantine(reason: QuarantineReason, detail: impl Into<String>) -> Quarantine {
+    let mut detail = detail.into();
+    if detail.len() > limits::DETAIL_BYTES {
+        let end = (0..=limits::DETAIL_BYTES).rev().find(|end| detail.is_char_boundary(*end));
+        detail.truncate(end.unwrap_or(0));
+    }
+    Quarantine { reason, detail }
+}
+
+/// [`quarantine`] as an error.
+pub(crate) fn refuse(reason: QuarantineReason, detail: impl Into<String>) -> DecodeError {
+    DecodeError::Quarantine(quarantine(reason, detail))
+}
+
+/// An object that is being read, in order, batch by batch.
+///
+/// The number of rows that all batches have together is the number that the object says it has, or the last call is
+/// an error. After an error the reader is of no use.
+#[derive(Debug)]
+pub struct Reader(Format);
+
+#[derive(Debug)]
+enum Format {
+    /// No bytes, no records.
+    Empty(ColumnSet),
+    Parquet(Box<parquet::ParquetReader>),
+}
+
+impl Reader {
+    /// Looks at the first bytes (never at a name), finds the columns, and checks what can be checked before any
+    /// record is decoded.
+    pub fn open(input: Input, limits: &DecodeLimits) -> Result<Self, DecodeError> {
+        if input.is_empty() {
+            return Ok(Self(Format::Empty(ColumnSet::default())));
+        }
+        match input.magic() {
+            Some(magic) if magic.starts_with(text::MAGIC) => Err(text::open()),
+            // A sparse object is one whose end has been seen to be Parquet's; its beginning may not be there.
+            None => parquet::ParquetReader::open(input, limits).map(Self::from),
+            Some(magic) if guard::is_parquet(&magic) => {
+                parquet::ParquetReader::open(input, limits).map(Self::from)
+            }
+            Some(magic) => Err(refuse(
+                QuarantineReason::Format,
+                format!("begins with the bytes {magic:02x?}: neither Parquet nor gzip"),
+            )),
+        }
+    }
+
+    /// The columns that the object has.
+    pub fn columns(&self) -> &ColumnSet {
+        match &self.0 {
+            Format::Empty(columns) => columns,
+            Format::Parquet(reader) => reader.columns(),
+        }
+    }
+
+    /// The next records, at most [`limits::BATCH_ROWS`] and at least one; `None` after the last.
+    pub fn next_batch(&mut self) -> Result<Option<FlowBatch>, DecodeError> {
+        match &mut self.0 {
+            Format::Empty(_) => Ok(None),
+            Format::Parquet(reader) => reader.next_batch(),
+        }
+    }
+}
+
+impl From<parquet::ParquetReader> for Reader {
+    fn from(reader: parquet::ParquetReader) -> Self {
+        Self(Format::Parquet(Box::new(reader)))
+    }
+}
 
 /// A column of few distinct values: each row points at one of them.
 ///
@@ -74,6 +180,25 @@ impl IntColumn {
             IntCell::Value(value) if value <= Self::BAD => Self::BAD,
             IntCell::Value(value) => value,
         });
+    }
+
+    /// A column of present values. The two lowest values of `i64` are unreadable, as in [`Self::push`].
+    pub(crate) fn of_values(values: impl Iterator<Item = i64>) -> Self {
+        Self(values.map(|value| value.max(Self::BAD)).collect())
+    }
+
+    /// Makes a row null.
+    pub(crate) fn clear(&mut self, row: usize) {
+        self.0[row] = Self::NULL;
+    }
+
+    /// Makes every row null that has this value.
+    pub(crate) fn clear_where(&mut self, null: i64) {
+        for cell in &mut self.0 {
+            if *cell == null {
+                *cell = Self::NULL;
+            }
+        }
     }
 
     /// The cell of a row.

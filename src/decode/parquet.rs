@@ -1,1 +1,309 @@
-//! (in work)
+//! Parquet to batches.
+//!
+//! Reads by physical and logical type; a schema that the writer embedded is not looked at. Text columns are asked for
+//! as dictionaries, so that an address is parsed once per distinct value and not once per row. Refuses to know what
+//! a field means. Invariant: each row group gives exactly the rows it claims, or an error.
+
+use std::{ops::Range, panic, sync::Arc};
+
+use ::arrow::datatypes::{DataType, Field as ArrowField, Fields, TimeUnit};
+use ::parquet::{
+    arrow::{
+        FieldLevels, ProjectionMask,
+        arrow_reader::{ParquetRecordBatchReader, RowGroups},
+        parquet_to_arrow_field_levels, parquet_to_arrow_schema,
+    },
+    basic::{Repetition, Type as PhysicalType},
+    column::page::{PageIterator, PageReader},
+    errors::Result as ParquetResult,
+    file::{
+        metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData},
+        serialized_reader::SerializedPageReader,
+    },
+    schema::types::{SchemaDescriptor, Type, TypePtr},
+};
+
+use super::{
+    ColumnSet, DecodeError, DecodeLimits, FlowBatch, Input,
+    cells::{ColumnDecoder, holds},
+    columns, guard, refuse,
+};
+use crate::{limits, model::QuarantineReason};
+
+/// A Parquet object that is being read.
+#[derive(Debug)]
+pub struct ParquetReader {
+    input: Arc<Input>,
+    meta: Arc<ParquetMetaData>,
+    plan: Plan,
+    decoders: Vec<ColumnDecoder>,
+    next_group: usize,
+    current: Option<OpenGroup>,
+    first_row: u64,
+}
+
+struct OpenGroup {
+    batches: ParquetRecordBatchReader,
+    rows_left: u64,
+}
+
+impl std::fmt::Debug for OpenGroup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OpenGroup").field("rows_left", &self.rows_left).finish_non_exhaustive()
+    }
+}
+
+impl ParquetReader {
+    /// Reads the footer and checks what it claims.
+    pub(super) fn open(input: Input, limits: &DecodeLimits) -> Result<Self, DecodeError> {
+        let footer = guard::footer(&input)?;
+        let meta = metadata(&footer)?;
+        let plan = Plan::new(&meta)?;
+        let data_end = input.len() - guard::TAIL_BYTES - footer.len() as u64;
+        guard::chunks(&meta, &plan.leaves, data_end, limits)?;
+        let decoders = plan.binding.columns.iter().map(|(field, _)| ColumnDecoder::new(*field)).collect();
+        Ok(Self {
+            input: Arc::new(input),
+            meta: Arc::new(meta),
+            plan,
+            decoders,
+            next_group: 0,
+            current: None,
+            first_row: 0,
+        })
+    }
+
+    /// The fields that the object has.
+    pub(super) fn columns(&self) -> &ColumnSet {
+        &self.plan.binding.set
+    }
+
+    pub(super) fn next_batch(&mut self) -> Result<Option<FlowBatch>, DecodeError> {
+        loop {
+            let Some(group) = &mut self.current else {
+                let Some(group) = self.meta.row_groups().get(self.next_group) else { return Ok(None) };
+                let rows_left = u64::try_from(group.num_rows()).unwrap_or(0);
+                if rows_left > 0 {
+                    let batches = self.open_group().map_err(|error| corrupt(&error))?;
+                    self.current = Some(OpenGroup { batches, rows_left });
+                }
+                self.next_group += 1;
+                continue;
+            };
+            match group.batches.next() {
+                Some(Err(error)) => return Err(corrupt(&error)),
+                Some(Ok(batch)) => {
+                    let rows = batch.num_rows();
+                    group.rows_left = group.rows_left.checked_sub(rows as u64).ok_or_else(|| {
+                        let detail =
+                            format!("row group {} has more rows than it claims", self.next_group - 1);
+                        refuse(QuarantineReason::Corrupt, detail)
+                    })?;
+                    let mut flows = FlowBatch { rows, first_row: self.first_row, ..FlowBatch::default() };
+                    for (decoder, array) in self.decoders.iter_mut().zip(batch.columns()) {
+                        decoder.decode(array, &mut flows)?;
+                    }
+                    self.first_row += rows as u64;
+                    return Ok(Some(flows));
+                }
+                None if group.rows_left > 0 => {
+                    let detail =
+                        format!("row group {} lacks {} of its rows", self.next_group - 1, group.rows_left);
+                    return Err(refuse(QuarantineReason::Corrupt, detail));
+                }
+                None => self.current = None,
+            }
+        }
+    }
+
+    /// One reader per row group: a batch never spans two dictionaries, which would have to be merged.
+    fn open_group(&self) -> ParquetResult<ParquetRecordBatchReader> {
+        let group = Group {
+            input: &self.input,
+            meta: &self.meta,
+            group: self.meta.row_group(self.next_group),
+            leaves: &self.plan.leaves,
+        };
+        ParquetRecordBatchReader::try_new_with_row_groups(&self.plan.levels, &group, limits::BATCH_ROWS, None)
+    }
+}
+
+fn corrupt(error: &dyn std::error::Error) -> DecodeError {
+    refuse(QuarantineReason::Corrupt, error.to_string())
+}
+
+fn metadata(footer: &[u8]) -> Result<ParquetMetaData, DecodeError> {
+    ParquetMetaDataReader::decode_metadata(footer)
+        .map_err(|error| refuse(QuarantineReason::Corrupt, format!("the footer: {error}")))
+}
+
+/// Which columns are read, and as what.
+#[derive(Debug)]
+struct Plan {
+    binding: columns::Binding,
+    /// For each bound field the number of its column chunk in a row group.
+    leaves: Vec<usize>,
+    levels: FieldLevels,
+}
+
+impl Plan {
+    /// Only the bound columns are looked at, so that no other column can make an object unreadable.
+    fn new(meta: &ParquetMetaData) -> Result<Self, DecodeError> {
+        let schema = meta.file_metadata().schema_descr();
+        let roots = schema.root_schema().get_fields();
+        let binding = columns::bind(roots.iter().map(|root| root.name()))?;
+        let mut projected = Vec::with_capacity(binding.columns.len());
+        let mut leaves = Vec::with_capacity(binding.columns.len());
+        let mut hints = Vec::with_capacity(binding.columns.len());
+        for (field, position) in &binding.columns {
+            let root = &roots[*position];
+            let unfit = |found: &str| {
+                let detail = format!("column {}: {found} cannot hold {}", root.name(), field.name());
+                refuse(QuarantineReason::Schema, detail)
+            };
+            if !root.is_primitive() {
+                return Err(unfit("a nested type"));
+            }
+            if root.get_basic_info().has_repetition()
+                && root.get_basic_info().repetition() == Repetition::REPEATED
+            {
+                return Err(unfit("a repeated value"));
+            }
+            let found = arrow_type(root).map_err(|error| unfit(&error.to_string()))?;
+            let wanted = wanted_type(root, found.clone());
+            if !holds(*field, &wanted) {
+                return Err(unfit(&found.to_string()));
+            }
+            let leaf = (0..schema.num_columns()).find(|leaf| schema.get_column_root_idx(*leaf) == *position);
+            leaves.push(leaf.ok_or_else(|| unfit("no column chunk"))?);
+            hints.push(ArrowField::new(root.name(), wanted, true));
+            projected.push(root.clone());
+        }
+        let hints: Fields = hints.into();
+        let levels = schema_of(projected)
+            .and_then(|schema| parquet_to_arrow_field_levels(&schema, ProjectionMask::all(), Some(&hints)))
+            .map_err(|error| corrupt(&error))?;
+        Ok(Self { binding, leaves, levels })
+    }
+}
+
+/// A schema that has these columns only; their leaves are numbered anew from 0.
+fn schema_of(columns: Vec<TypePtr>) -> ParquetResult<SchemaDescriptor> {
+    let root = Type::group_type_builder("flows").with_fields(columns).build()?;
+    Ok(SchemaDescriptor::new(Arc::new(root)))
+}
+
+fn arrow_type(column: &TypePtr) -> ParquetResult<DataType> {
+    let schema = parquet_to_arrow_schema(&schema_of(vec![column.clone()])?, None)?;
+    Ok(schema.field(0).data_type().clone())
+}
+
+/// Text as dictionaries. INT96 as seconds: in nanoseconds, the default, far dates would wrap.
+fn wanted_type(column: &Type, found: DataType) -> DataType {
+    match found {
+        DataType::Utf8 | DataType::Binary | DataType::FixedSizeBinary(_) => {
+            DataType::Dictionary(Box::new(DataType::Int32), Box::new(found))
+        }
+        _ if column.get_physical_type() == PhysicalType::INT96 => DataType::Timestamp(TimeUnit::Second, None),
+        other => other,
+    }
+}
+
+/// One row group with the bound columns only.
+struct Group<'a> {
+    input: &'a Arc<Input>,
+    meta: &'a ParquetMetaData,
+    group: &'a RowGroupMetaData,
+    leaves: &'a [usize],
+}
+
+impl RowGroups for Group<'_> {
+    fn num_rows(&self) -> usize {
+        usize::try_from(self.group.num_rows()).unwrap_or(0)
+    }
+
+    fn column_chunks(&self, column: usize) -> ParquetResult<Box<dyn PageIterator>> {
+        let chunk = honest(self.group.column(self.leaves[column]))?;
+        let pages = SerializedPageReader::new(self.input.clone(), &chunk, self.num_rows(), None)?;
+        Ok(Box::new(OneChunk(Some(Box::new(pages)))))
+    }
+
+    fn row_groups(&self) -> Box<dyn Iterator<Item = &RowGroupMetaData> + '_> {
+        Box::new(std::iter::once(self.group))
+    }
+
+    fn metadata(&self) -> &ParquetMetaData {
+        self.meta
+    }
+}
+
+/// The page reader begins at the dictionary page's offset wherever that is; see [`guard::chunk_range`].
+fn honest(chunk: &ColumnChunkMetaData) -> ParquetResult<ColumnChunkMetaData> {
+    let start = guard::chunk_range(chunk).map(|range| range.start);
+    if chunk.dictionary_page_offset().is_some_and(|offset| u64::try_from(offset).ok() != start) {
+        return chunk.clone().into_builder().set_dictionary_page_offset(None).build();
+    }
+    Ok(chunk.clone())
+}
+
+struct OneChunk(Option<Box<dyn PageReader>>);
+
+impl Iterator for OneChunk {
+    type Item = ParquetResult<Box<dyn PageReader>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.take().map(Ok)
+    }
+}
+
+impl PageIterator for OneChunk {}
+
+/// What to fetch of an object after its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// The rest of the footer; then ask again.
+    Footer(Range<u64>),
+    /// These parts, in order, apart from each other. None at all when the end already shows that the object will be
+    /// refused: [`super::Reader::open`] says why.
+    Ranges(Vec<Range<u64>>),
+    /// All of it: this is no Parquet.
+    All,
+}
+
+/// Decides what has to be fetched, from the last bytes of an object of `object_len` bytes. Never panics: what makes the
+/// footer's decoder panic is left to [`super::Reader::open`], whose caller is prepared.
+pub fn wanted_ranges(tail: &[u8], object_len: u64) -> Wanted {
+    if tail.len() < 4 || !guard::is_parquet(&tail[tail.len() - 4..]) {
+        return Wanted::All;
+    }
+    let Ok(footer) = guard::footer_range(tail, object_len) else { return Wanted::Ranges(Vec::new()) };
+    let tail_start = object_len - tail.len() as u64;
+    if footer.start < tail_start {
+        return Wanted::Footer(footer.start..tail_start);
+    }
+    let inside = (footer.start - tail_start) as usize..(footer.end - tail_start) as usize;
+    let ranges = panic::catch_unwind(|| column_ranges(&tail[inside], footer.start));
+    Wanted::Ranges(ranges.unwrap_or_default())
+}
+
+fn column_ranges(footer: &[u8], data_end: u64) -> Vec<Range<u64>> {
+    let Ok(meta) = metadata(footer) else { return Vec::new() };
+    let Ok(plan) = Plan::new(&meta) else { return Vec::new() };
+    let no_limit = DecodeLimits { decompressed_bytes: u64::MAX };
+    if guard::chunks(&meta, &plan.leaves, data_end, &no_limit).is_err() {
+        return Vec::new();
+    }
+    let groups = meta.row_groups().iter().filter(|group| group.num_rows() > 0);
+    let chunks = groups.flat_map(|group| plan.leaves.iter().map(|leaf| group.column(*leaf)));
+    let mut ranges: Vec<Range<u64>> =
+        chunks.filter_map(guard::chunk_range).filter(|range| !range.is_empty()).collect();
+    ranges.sort_by_key(|range| (range.start, range.end));
+    let mut apart: Vec<Range<u64>> = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        match apart.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => apart.push(range),
+        }
+    }
+    apart
+}

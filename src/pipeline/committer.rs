@@ -13,7 +13,7 @@ use crate::{
     event::Event,
     ledger::LedgerError,
     limits,
-    model::{ObjectId, Settled, Settlement},
+    model::{ObjectId, Quarantine, QuarantineReason, Settled, Settlement},
 };
 
 /// Commits what the readers have settled, in batches by objects, rows or time, whichever comes first.
@@ -58,12 +58,16 @@ impl Committer {
         Ok(())
     }
 
-    async fn commit(
+    /// Makes a batch durable, shows it and tells of it. An empty batch is nothing to do.
+    pub(super) async fn commit(
         &mut self,
         context: &Context,
         counters: &[Arc<Counters>],
         batch: Vec<Done>,
     ) -> Result<(), LedgerError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
         let in_flight: Vec<usize> = batch.iter().filter_map(|done| done.in_flight).collect();
         let mut settled: Vec<Settled> = batch.into_iter().map(|done| done.settled).collect();
         // Arrival within a batch is chance; the order of keys is not.
@@ -71,7 +75,9 @@ impl Committer {
         let at = context.clock.now();
         let (result, settled) = context
             .ledger
-            .with(move |ledger| (ledger.commit(&settled, at).map(|report| (report, ledger.snapshot())), settled))
+            .with(move |ledger| {
+                (ledger.commit(&settled, at).map(|report| (report, ledger.snapshot())), settled)
+            })
             .await;
         for source in in_flight {
             counters[source].in_flight.fetch_sub(1, Ordering::Relaxed);
@@ -85,17 +91,15 @@ impl Committer {
         };
         (context.publish)(snapshot);
         self.tell(context, &settled, report.series_limit_reached);
-        for (object, why) in report.overflowed {
+        for object in report.overflowed {
             let source = settled.iter().find(|one| one.candidate.listed.id == object);
             if let Some(source) = source.map(|one| one.candidate.source.clone()) {
+                let detail = "a total would be larger than a 64-bit integer".to_owned();
+                let why = Quarantine { reason: QuarantineReason::Overflow, detail };
                 context.tell(&Event::ObjectQuarantined { source, object, why });
             }
         }
-        let records = settled.iter().map(|one| match &one.settlement {
-            Settlement::Counted(delta) => delta.records.total(),
-            _ => 0,
-        });
-        context.tell(&Event::Committed { objects: settled.len() as u64, records: records.sum(), at });
+        context.tell(&Event::Committed { objects: report.objects, records: report.records, at });
         for counters in counters {
             counters.tell(context);
         }

@@ -25,7 +25,7 @@ use crate::{
     event::{Event, Observer},
     ledger::{Ledger, LedgerError},
     limits,
-    model::{Clock, Hour, Settled, Snapshot, Timestamp},
+    model::{Candidate, Clock, Hour, Quarantine, QuarantineReason, Settled, Settlement, Snapshot, Timestamp},
     store::{ObjectStore, chain},
 };
 
@@ -67,9 +67,19 @@ struct Context {
     publish: Publish,
     clock: Clock,
     slots: Semaphore,
+    /// Why a reader of the ledger ended the cycle.
+    failure: Mutex<Option<LedgerError>>,
 }
 
 impl Context {
+    fn ledger_failed(&self, error: LedgerError) {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    }
+
+    fn take_failure(&self) -> Result<(), LedgerError> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err)
+    }
+
     fn tell(&self, event: &Event) {
         (self.observer)(event);
     }
@@ -116,15 +126,18 @@ pub struct Pipeline {
     context: Context,
     sources: Vec<Source>,
     committer: Committer,
+    /// Objects that the process has died over too often, to be set aside first.
+    unfinished: Vec<Candidate>,
     polls: u32,
 }
 
 impl Pipeline {
-    /// Puts the parts together. Does nothing yet.
+    /// Puts the parts together. Does nothing yet. `unfinished` is what the ledger reported when it was opened.
     pub fn new(
         settings: Settings,
         sources: Vec<SourceParts>,
         ledger: SharedLedger,
+        unfinished: Vec<Candidate>,
         observer: Observer,
         publish: Publish,
         clock: Clock,
@@ -132,8 +145,9 @@ impl Pipeline {
         let slots = Semaphore::new(settings.concurrency.max(1));
         Self {
             sources: sources.into_iter().enumerate().map(|(at, parts)| Source::new(at, parts)).collect(),
-            context: Context { settings, ledger, observer, publish, clock, slots },
+            context: Context { settings, ledger, observer, publish, clock, slots, failure: Mutex::new(None) },
             committer: Committer::default(),
+            unfinished,
             polls: 0,
         }
     }
@@ -170,15 +184,20 @@ impl Pipeline {
         self.polls = self.polls.wrapping_add(1);
         let context = &self.context;
         let stop = stop.child_token();
+        let counters: Vec<_> = self.sources.iter().map(Source::counters).collect();
+        let unfinished = self.unfinished.iter().map(set_aside).collect();
+        self.committer.commit(context, &counters, unfinished).await?;
+        self.unfinished.clear();
         for source in &mut self.sources {
             source.begin(context).await?;
         }
         let (done, queue) = mpsc::channel(limits::COMMIT_OBJECTS);
-        let counters: Vec<_> = self.sources.iter().map(Source::counters).collect();
-        let scans = join_all(self.sources.iter_mut().map(|source| source.run(context, beat, done.clone(), &stop)));
+        let scans =
+            join_all(self.sources.iter_mut().map(|source| source.run(context, beat, done.clone(), &stop)));
         // The committer ends when the last sender is gone: each scan drops its own.
         drop(done);
         let (outcomes, committed) = tokio::join!(scans, self.committer.run(context, &counters, queue, &stop));
+        let committed = committed.and_then(|()| context.take_failure());
         if committed.is_err() {
             self.sources.iter_mut().for_each(Source::scan_all_next);
         }
@@ -191,9 +210,32 @@ impl Pipeline {
         }
         if beat {
             self.retry_unfinished(&stop).await?;
-            self.maintain().await?;
+            self.fold().await?;
         }
         self.publish().await;
+        Ok(())
+    }
+
+    /// Tries objects that the process died over once more, alone: most were only under way when something else
+    /// ended the process.
+    async fn retry_unfinished(&mut self, stop: &CancellationToken) -> Result<(), LedgerError> {
+        let counters: Vec<_> = self.sources.iter().map(Source::counters).collect();
+        for candidate in self.context.ledger.with(|ledger| ledger.unfinished()).await? {
+            let Some(source) = self.sources.iter().find(|source| source.owns(&candidate)) else { continue };
+            if let Some(done) = source.retry(&self.context, candidate, stop).await {
+                self.committer.commit(&self.context, &counters, vec![done]).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets go of what is older than the ledger keeps.
+    async fn fold(&self) -> Result<(), LedgerError> {
+        let before = Hour(Hour::of(self.context.clock.now()).0 - limits::LEDGER_HOURS);
+        let hours = self.context.ledger.with(move |ledger| ledger.fold(before)).await?;
+        if hours > 0 {
+            self.context.tell(&Event::HoursFolded { hours });
+        }
         Ok(())
     }
 
@@ -204,8 +246,15 @@ impl Pipeline {
     }
 }
 
+fn set_aside(candidate: &Candidate) -> Done {
+    let detail = format!("the process ended {} times while decoding it", limits::DECODE_ATTEMPTS);
+    let settlement = Settlement::Quarantined(Quarantine { reason: QuarantineReason::Unfinished, detail });
+    Done { settled: Settled { candidate: candidate.clone(), settlement, fetched: 0 }, in_flight: None }
+}
+
 /// Doubles with every failure, with jitter, up to the longest pause.
 fn backoff(first: Duration, failures: u32) -> Duration {
-    let ceiling = first.saturating_mul(1 << failures.min(16)).clamp(first, limits::SCAN_BACKOFF_MAX.max(first));
+    let ceiling =
+        first.saturating_mul(1 << failures.min(16)).clamp(first, limits::SCAN_BACKOFF_MAX.max(first));
     first + ceiling.saturating_sub(first).mul_f64(fastrand::f64())
 }

@@ -23,7 +23,8 @@ use crate::{
     ledger::{Known, LedgerError},
     limits,
     model::{
-        Candidate, IgnoreReason, ObjectId, ObjectOutcome, Quarantine, QuarantineReason, Settled, Settlement, Timestamp,
+        Candidate, IgnoreReason, ObjectId, ObjectOutcome, Quarantine, QuarantineReason, Settled, Settlement,
+        Timestamp,
     },
     store::{FailureReason, ObjectStore, StoreError, chain},
 };
@@ -77,11 +78,12 @@ impl Counters {
     }
 }
 
-/// How the scan of a source ended.
+/// A scan that has listed all open partitions to their ends.
 pub(super) struct Outcome {
     now: Timestamp,
-    /// All open partitions were listed to their ends.
-    complete: bool,
+    /// Partitions that end earlier have left the window.
+    open_from: Timestamp,
+    /// Objects that came too late were looked for as well.
     late: bool,
 }
 
@@ -121,7 +123,7 @@ impl Source {
         let name = self.name.clone();
         context
             .ledger
-            .with(move |ledger| match ledger.scan_progress(&name).and_then(|progress| progress.begin) {
+            .with(move |ledger| match ledger.scan_progress(&name) {
                 Some(_) => Ok(()),
                 None => ledger.set_begin(&name, begin),
             })
@@ -152,7 +154,7 @@ impl Source {
         let now = context.clock.now();
         let name = self.name.clone();
         let progress = context.ledger.with(move |ledger| ledger.scan_progress(&name)).await?;
-        let begin = progress.begin.unwrap_or(now);
+        let begin = progress.begin;
         let open = window::open(now, context.settings.lookback, begin, progress.scanned_through);
         let listed = if full { open } else { open.recent(now) };
         let scan = self.discovery.scan(listed, full);
@@ -171,38 +173,45 @@ impl Source {
         }
         self.discovery.learn(&scan);
         self.full_due = false;
-        let late_due =
-            progress.last_late_scan.is_none_or(|last| now >= last.plus(limits::LATE_SCAN_EVERY) || last > now);
+        let late_due = progress
+            .last_late_scan
+            .is_none_or(|last| now >= last.plus(limits::LATE_SCAN_EVERY) || last > now);
         let late = match open.late(context.settings.lookback, begin).filter(|_| late_due) {
             Some(late) => self.refuse_late(context, late, open, &done, stop).await?,
             None => false,
         };
-        Some(Outcome { now, complete: true, late })
+        Some(Outcome { now, open_from: open.from, late })
     }
 
     /// Makes the end of a scan durable, after everything that it found.
-    pub(super) async fn finish(&mut self, context: &Context, outcome: Option<Outcome>) -> Result<(), LedgerError> {
+    pub(super) async fn finish(
+        &mut self,
+        context: &Context,
+        outcome: Option<Outcome>,
+    ) -> Result<(), LedgerError> {
         self.counters.tell(context);
-        let Some(outcome) = outcome.filter(|outcome| outcome.complete) else { return Ok(()) };
+        let Some(outcome) = outcome else { return Ok(()) };
         // With nothing read and something denied, it may be the whole source that is denied: its window must not move
         // on before its objects could be read. Single objects do not hold it up.
         if self.counters.read.load(Ordering::Relaxed) == 0 && !self.counters.waiting().is_empty() {
             return Ok(());
         }
         let name = self.name.clone();
-        let first = context
+        let (first, sealed) = context
             .ledger
             .with(move |ledger| {
-                let before = ledger.snapshot().first_scan_complete;
                 if outcome.late {
-                    ledger.finish_late_scan(&name, outcome.now)?;
+                    ledger.finish_scan(&name, outcome.now, ScanKind::Late)?;
                 }
-                ledger.finish_scan(&name, outcome.now)?;
-                let snapshot = ledger.snapshot();
-                let objects = snapshot.objects.get(ObjectOutcome::Counted);
-                Ok::<_, LedgerError>((!before && snapshot.first_scan_complete).then_some(objects))
+                let first = ledger.finish_scan(&name, outcome.now, ScanKind::Full)?;
+                let sealed = ledger.seal(&name, outcome.open_from)?;
+                let objects = ledger.snapshot().objects.get(ObjectOutcome::Counted);
+                Ok::<_, LedgerError>((first.then_some(objects), sealed))
             })
             .await?;
+        if sealed > 0 {
+            context.tell(&Event::PartitionsSealed { partitions: sealed });
+        }
         if let Some(objects) = first {
             context.tell(&Event::FirstScanComplete { objects });
         }
@@ -215,7 +224,13 @@ impl Source {
         let retry_in = backoff(context.settings.poll_interval, self.scan_failures);
         self.not_before = context.clock.elapsed() + retry_in;
         let source = self.name.clone();
-        context.tell(&Event::ScanFailed { source, kind, reason: error.reason, error: chain(error), retry_in });
+        context.tell(&Event::ScanFailed {
+            source,
+            kind,
+            reason: error.reason,
+            error: chain(error),
+            retry_in,
+        });
     }
 
     fn tell_regions(&mut self, context: &Context) {
@@ -249,7 +264,7 @@ impl Source {
         }
         let mut new = 0;
         while let Some(found) = until(stop, scan.next(&*self.store)).await? {
-            for work in self.difference(context, found).await {
+            for work in self.difference(context, found, stop).await? {
                 match work {
                     Work::Read(candidate) if queued.contains(&candidate.listed.id) => {}
                     Work::Read(candidate) => {
@@ -274,7 +289,6 @@ impl Source {
                 listed: scan.listed(),
                 found: new,
                 duration,
-                at: context.clock.now(),
             });
         }
         Some(scan)
@@ -302,20 +316,31 @@ impl Source {
     }
 
     /// What of a page is to be done: the difference with what is settled.
-    async fn difference(&self, context: &Context, found: Vec<Found>) -> Vec<Work> {
+    async fn difference(
+        &self,
+        context: &Context,
+        found: Vec<Found>,
+        stop: &CancellationToken,
+    ) -> Option<Vec<Work>> {
         let source = self.name.clone();
-        context
-            .ledger
-            .with(move |ledger| {
-                found
-                    .into_iter()
-                    .filter_map(|one| {
-                        let known = ledger.status(&one.listed.id, &one.partition);
-                        decide(&source, one, known)
-                    })
-                    .collect()
-            })
-            .await
+        let work = context.ledger.with(move |ledger| {
+            let mut work = Vec::new();
+            for one in found {
+                let known = ledger.status(&one.listed.id, &one.partition)?;
+                work.extend(decide(&source, one, known));
+            }
+            Ok::<_, LedgerError>(work)
+        });
+        match work.await {
+            Ok(work) => Some(work),
+            Err(error) => {
+                // Without the set of settled keys nothing can be decided: the cycle ends as if it were stopped, and
+                // the next one looks again.
+                context.ledger_failed(error);
+                stop.cancel();
+                None
+            }
+        }
     }
 
     async fn read(
@@ -336,8 +361,30 @@ impl Source {
             .await;
     }
 
+    /// Takes up an unfinished object once more, with nothing else under way.
+    pub(super) async fn retry(
+        &self,
+        context: &Context,
+        candidate: Candidate,
+        stop: &CancellationToken,
+    ) -> Option<Done> {
+        self.counters.in_flight.fetch_add(1, Ordering::Relaxed);
+        let settled = self.settle(context, candidate, stop).await?;
+        Some(Done { settled, in_flight: Some(self.at) })
+    }
+
+    /// Whether an object is this source's.
+    pub(super) fn owns(&self, candidate: &Candidate) -> bool {
+        candidate.source == self.name
+    }
+
     /// Fetches and digests one object. `None`: put back, or stopped.
-    async fn settle(&self, context: &Context, candidate: Candidate, stop: &CancellationToken) -> Option<Settled> {
+    async fn settle(
+        &self,
+        context: &Context,
+        candidate: Candidate,
+        stop: &CancellationToken,
+    ) -> Option<Settled> {
         let _slot = until(stop, context.slots.acquire()).await?.ok()?;
         let fetched = timeout(
             limits::OBJECT_DEADLINE,
@@ -373,7 +420,8 @@ impl Source {
         let partition = candidate.partition.clone();
         let digest_limits = context.settings.digest;
         let input = fetched.input;
-        let decoding = tokio::task::spawn_blocking(move || digest(input, &partition, &classifier, &digest_limits));
+        let decoding =
+            tokio::task::spawn_blocking(move || digest(input, &partition, &classifier, &digest_limits));
         let settlement = match until(stop, decoding).await {
             Some(Ok(settlement)) => settlement,
             Some(Err(error)) if error.is_panic() => Settlement::Quarantined(panicked(error)),
@@ -392,7 +440,8 @@ impl Source {
         let object = candidate.listed.id.clone();
         let mut waiting = self.counters.waiting();
         let failures = waiting.get(&object).map_or(0, |one| one.failures) + 1;
-        let retry_in = limits::OBJECT_RETRY.saturating_mul(1 << (failures - 1).min(10)).min(limits::OBJECT_RETRY_MAX);
+        let retry_in =
+            limits::OBJECT_RETRY.saturating_mul(1 << (failures - 1).min(10)).min(limits::OBJECT_RETRY_MAX);
         // Beyond the bound it is simply found again by the next full scan.
         if waiting.len() < limits::BACKLOG_OBJECTS || failures > 1 {
             let due = context.clock.elapsed() + retry_in;
@@ -415,8 +464,9 @@ impl Source {
     ) -> Option<bool> {
         let mut scan = self.discovery.scan(late, true);
         while let Some(found) = until(stop, scan.next(&*self.store)).await? {
-            let found = found.into_iter().filter(|one| one.ignored.is_none() && late.is_late(&one.partition, &open));
-            for work in self.difference(context, found.collect()).await {
+            let found =
+                found.into_iter().filter(|one| one.ignored.is_none() && late.is_late(&one.partition, &open));
+            for work in self.difference(context, found.collect(), stop).await? {
                 let Work::Read(candidate) = work else { continue };
                 if self.counters.waiting().contains_key(&candidate.listed.id) {
                     continue;
@@ -447,16 +497,22 @@ fn decide(source: &Arc<str>, found: Found, known: Option<Known>) -> Option<Work>
     let changed = known.as_ref().is_some_and(|known| version_changed(known, &found));
     let candidate = Candidate { listed: found.listed, source: source.clone(), partition: found.partition };
     let settle = |candidate, settlement| Some(Work::Settle(Settled { candidate, settlement, fetched: 0 }));
-    match (ignored, known.map(|known| (known.outcome, known.ignored))) {
+    match (ignored, known.map(|known| (known.outcome, known.reason))) {
         (Some(reason), None) => settle(candidate, Settlement::Ignored(reason)),
         (Some(_), Some(_)) => None,
-        (None, None | Some((ObjectOutcome::RefusedLate | ObjectOutcome::Gone, _))) => Some(Work::Read(candidate)),
+        (None, None | Some((ObjectOutcome::RefusedLate | ObjectOutcome::Gone, _))) => {
+            Some(Work::Read(candidate))
+        }
         (None, Some((ObjectOutcome::Ignored, Some(IgnoreReason::TransitGateway)))) => None,
         (None, Some((ObjectOutcome::Ignored, _))) => Some(Work::Read(candidate)),
         // Write-once objects that differ are another object in a quarantined one's place.
         (None, Some((ObjectOutcome::Quarantined, _))) => changed.then_some(Work::Read(candidate)),
         (None, Some((ObjectOutcome::Counted | ObjectOutcome::Empty | ObjectOutcome::Mutated, _))) => {
-            if changed { settle(candidate, Settlement::Mutated) } else { None }
+            if changed {
+                settle(candidate, Settlement::Mutated)
+            } else {
+                None
+            }
         }
     }
 }

@@ -3,15 +3,18 @@
 //! Refuses to know what a flow log is. A store returns every object of a listing and exactly the bytes that an
 //! object has, or an error; it never returns part of either as if it were all.
 
+mod answer;
 pub mod local;
+mod retry;
 pub mod s3;
 
-use std::ops::Range;
+use std::{error::Error, ops::Range};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::model::Listed;
+use crate::{limits, model::Listed};
+pub use retry::Patience;
 
 /// One page of a listing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -136,5 +139,66 @@ pub struct StoreError {
     pub reason: FailureReason,
     /// The cause, where there is one.
     #[source]
-    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    pub source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+/// An error with all its causes, outermost first, on one line: for log fields and for people.
+pub fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// Why one attempt failed: what becomes a [`StoreError`] when there is no further one.
+#[derive(Debug)]
+struct Failure {
+    reason: FailureReason,
+    detail: String,
+}
+
+impl Failure {
+    fn new(reason: FailureReason, detail: impl Into<String>) -> Self {
+        Self { reason, detail: shortened(detail.into()) }
+    }
+
+    fn into_error(self, operation: Operation, target: String) -> StoreError {
+        StoreError { operation, target, reason: self.reason, source: Some(Box::new(Detail(self.detail))) }
+    }
+}
+
+/// The text of a cause. The errors of the libraries end here, so that only what was chosen is shown.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Detail(String);
+
+/// At most [`limits::DETAIL_BYTES`] of a text that somebody else wrote, on one line.
+fn shortened(text: String) -> String {
+    let mut text = text.replace(char::is_control, " ");
+    if text.len() > limits::DETAIL_BYTES {
+        text.truncate(text.floor_char_boundary(limits::DETAIL_BYTES));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chain_names_every_cause_once() {
+        let error = Failure::new(FailureReason::Denied, "HTTP 403\nAccessDenied")
+            .into_error(Operation::Get, "s3://logs/a.parquet".to_owned());
+        assert_eq!(error.to_string(), "get s3://logs/a.parquet: denied");
+        assert_eq!(chain(&error), "get s3://logs/a.parquet: denied: HTTP 403 AccessDenied");
+    }
+
+    #[test]
+    fn detail_is_bounded_at_a_character() {
+        let text = shortened("é".repeat(limits::DETAIL_BYTES));
+        assert_eq!(text.len(), limits::DETAIL_BYTES);
+    }
 }

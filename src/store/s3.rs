@@ -1,1 +1,482 @@
-//! (in work)
+//! Objects in S3, or in a store that speaks its protocol. The only file that names the SDK.
+//!
+//! The SDK's own retries are off: they stop at the headers of an answer and hide how many requests were made. One
+//! loop here covers whole answers, bodies included, and tells the observer of every attempt. What is returned has
+//! exactly the length that listing, request and answer agree on; everything else is an error.
+
+use std::{
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use aws_config::{BehaviorVersion, ConfigLoader};
+use aws_sdk_s3::{
+    Client,
+    config::{
+        Credentials, IdentityCache, Region, ResponseChecksumValidation, StalledStreamProtectionConfig,
+        retry::RetryConfig, timeout::TimeoutConfig,
+    },
+    error::{ProvideErrorMetadata, SdkError},
+    operation::{RequestId, get_object::GetObjectOutput, list_objects_v2::ListObjectsV2Output},
+    primitives::ByteStream,
+    types::{ChecksumMode, EncodingType},
+};
+use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
+use bytes::Bytes;
+use tokio::time::{sleep, timeout};
+
+use super::{
+    Failure, FailureReason, ListRequest, ObjectStore, Operation, Page, Patience, StoreError,
+    answer::{decoded, reason_of},
+    chain,
+    retry::Retry,
+};
+use crate::{
+    event::{Event, Observer},
+    limits,
+    model::{Listed, ObjectId},
+};
+
+/// What there is to know about a bucket before the first request.
+pub struct S3Options {
+    /// Name of the source, for events.
+    pub source: Arc<str>,
+    /// Name of the bucket.
+    pub bucket: String,
+    /// Region of the bucket.
+    pub region: String,
+    /// URL of an S3-compatible store; AWS itself if there is none.
+    pub endpoint: Option<String>,
+    /// Bucket in the path instead of in the host name.
+    pub path_style: bool,
+    /// Is told of every request.
+    pub observer: Observer,
+    /// Deadlines and pauses; [`Patience::default`] outside tests.
+    pub patience: Patience,
+}
+
+/// One bucket.
+pub struct S3Store {
+    client: Client,
+    source: Arc<str>,
+    bucket: String,
+    /// `s3://bucket`, as object ids have it.
+    url: Arc<str>,
+    observer: Observer,
+    patience: Patience,
+}
+
+impl S3Store {
+    /// A store with the default credential chain: environment, profile and SSO, web identity, container, instance.
+    /// Reads the profile files; the first request to a provider or to the bucket is made by the first call.
+    pub async fn connect(options: S3Options) -> Self {
+        Self::build(options, |loader| loader).await
+    }
+
+    /// A store with fixed keys, which leaves the environment alone.
+    pub async fn connect_with_keys(options: S3Options, access_key_id: &str, secret_access_key: &str) -> Self {
+        let keys = Credentials::new(access_key_id, secret_access_key, None, None, "fixed");
+        Self::build(options, |loader| loader.credentials_provider(keys)).await
+    }
+
+    async fn build(options: S3Options, with: impl FnOnce(ConfigLoader) -> ConfigLoader) -> Self {
+        let http = aws_smithy_http_client::Builder::new()
+            .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
+            .build_https();
+        let shared = with(
+            aws_config::defaults(BehaviorVersion::latest())
+                .http_client(http)
+                .region(Region::new(options.region.clone())),
+        )
+        .load()
+        .await;
+        let mut config = aws_sdk_s3::config::Builder::from(&shared);
+        if let Some(endpoint) = options.endpoint {
+            config = config.endpoint_url(endpoint);
+        }
+        let config = config
+            .force_path_style(options.path_style)
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(TimeoutConfig::builder().connect_timeout(options.patience.connect).build())
+            // Replaced by a stricter rule on the bodies that are read here.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            // Asked for by hand: a checksum can only be verified on a whole object.
+            .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+            .identity_cache(IdentityCache::lazy().load_timeout(limits::STORE_CREDENTIALS).build())
+            .build();
+        Self {
+            client: Client::from_conf(config),
+            url: format!("s3://{}", options.bucket).into(),
+            source: options.source,
+            bucket: options.bucket,
+            observer: options.observer,
+            patience: options.patience,
+        }
+    }
+
+    /// Tells of one attempt, and hands its result on.
+    fn observed<T>(&self, operation: Operation, result: Result<T, Failure>) -> Result<T, Failure> {
+        let failure = result.as_ref().err().map(|failure| failure.reason);
+        (self.observer)(&Event::StoreRequest { source: Arc::clone(&self.source), operation, failure });
+        result
+    }
+
+    /// What to report when the deadline of a request ends: the attempt under way has failed too.
+    fn out_of_time(&self, operation: Operation, under_way: bool, deadline: Duration) -> Failure {
+        let failure = Failure::new(FailureReason::Timeout, format!("not done within {deadline:?}"));
+        if under_way {
+            return self.observed::<()>(operation, Err(failure)).expect_err("it was a failure");
+        }
+        failure
+    }
+
+    async fn list_with_retries(
+        &self,
+        request: ListRequest<'_>,
+        under_way: &mut bool,
+    ) -> Result<Page, Failure> {
+        let mut retry = Retry::new(&self.patience);
+        loop {
+            *under_way = true;
+            let result = self.list_once(request).await;
+            *under_way = false;
+            let failure = match self.observed(Operation::List, result) {
+                Ok(page) => return Ok(page),
+                Err(failure) => failure,
+            };
+            match retry.after(failure.reason) {
+                Some(pause) => sleep(pause).await,
+                None => return Err(failure),
+            }
+        }
+    }
+
+    async fn list_once(&self, request: ListRequest<'_>) -> Result<Page, Failure> {
+        let signed = Arc::new(AtomicBool::new(false));
+        let signing = Arc::clone(&signed);
+        let answer = self
+            .client
+            .list_objects_v2()
+            .bucket(&self.bucket)
+            .prefix(request.prefix)
+            .set_start_after(request.start_after.map(str::to_owned))
+            .set_delimiter(request.delimited.then(|| "/".to_owned()))
+            .set_continuation_token(request.page.map(str::to_owned))
+            .max_keys(limits::LIST_PAGE_KEYS)
+            // XML cannot carry every character that a key may have.
+            .encoding_type(EncodingType::Url)
+            .customize()
+            .mutate_request(move |_| signing.store(true, Ordering::Relaxed))
+            .send();
+        let output = self.answered(Operation::List, answer, &signed).await?;
+        self.page(output)
+    }
+
+    /// Waits for an answer, but not for ever.
+    async fn answered<T, E>(
+        &self,
+        operation: Operation,
+        answer: impl Future<Output = Result<T, SdkError<E>>>,
+        signed: &AtomicBool,
+    ) -> Result<T, Failure>
+    where
+        E: ProvideErrorMetadata + RequestId + std::error::Error + 'static,
+    {
+        match timeout(self.patience.answer, answer).await {
+            Ok(Ok(output)) => Ok(output),
+            Ok(Err(error)) => Err(failure_of(operation, &error, signed.load(Ordering::Relaxed))),
+            Err(_) => {
+                let detail = format!("no answer within {:?}", self.patience.answer);
+                Err(Failure::new(FailureReason::Timeout, detail))
+            }
+        }
+    }
+
+    fn page(&self, output: ListObjectsV2Output) -> Result<Page, Failure> {
+        let nonsense = |detail: &str| Failure::new(FailureReason::Other, format!("listing {detail}"));
+        let encoded = output.encoding_type() == Some(&EncodingType::Url);
+        let mut page = Page::default();
+        for object in output.contents() {
+            let key = object.key().ok_or_else(|| nonsense("has an object without a key"))?;
+            let size = object.size().and_then(|size| u64::try_from(size).ok());
+            page.objects.push(Listed {
+                id: ObjectId { bucket: Arc::clone(&self.url), key: decoded(key, encoded)? },
+                size: size.ok_or_else(|| nonsense("has an object without a size"))?,
+                version: object.e_tag().filter(|tag| !tag.is_empty()).map(str::to_owned),
+            });
+        }
+        for prefix in output.common_prefixes().iter().filter_map(|common| common.prefix()) {
+            page.prefixes.push(decoded(prefix, encoded)?);
+        }
+        // The SDK takes XML that breaks off for complete; the count stands before the keys.
+        let announced = output.key_count().map_or(0, |count| usize::try_from(count).unwrap_or(0));
+        if page.objects.len() + page.prefixes.len() < announced {
+            return Err(nonsense("has fewer keys than it announces"));
+        }
+        match (output.is_truncated(), output.next_continuation_token()) {
+            (Some(false), _) => {}
+            (Some(true), Some(token)) if !token.is_empty() => page.next = Some(token.to_owned()),
+            (Some(true), _) => return Err(nonsense("is truncated but has no continuation token")),
+            (None, _) => return Err(nonsense("does not say whether it is truncated")),
+        }
+        Ok(page)
+    }
+
+    async fn get_with_retries(&self, wanted: &Wanted<'_>, download: &mut Download) -> Result<(), Failure> {
+        let mut retry = Retry::new(&self.patience);
+        loop {
+            download.under_way = true;
+            let result = self.get_once(wanted, &mut download.bytes).await;
+            download.under_way = false;
+            let Err(failure) = self.observed(Operation::Get, result) else { return Ok(()) };
+            match retry.after(failure.reason) {
+                Some(pause) => sleep(pause).await,
+                None => return Err(failure),
+            }
+        }
+    }
+
+    /// Asks for what `bytes` still lacks and appends it. After a failure `bytes` is what a later attempt can go on
+    /// from.
+    async fn get_once(&self, wanted: &Wanted<'_>, bytes: &mut Vec<u8>) -> Result<(), Failure> {
+        let rest = wanted.range.start + bytes.len() as u64..wanted.range.end;
+        let whole = wanted.whole && bytes.is_empty();
+        let signed = Arc::new(AtomicBool::new(false));
+        let signing = Arc::clone(&signed);
+        let answer = self
+            .client
+            .get_object()
+            .bucket(&self.bucket)
+            .key(&wanted.object.id.key)
+            .set_if_match(wanted.object.version.clone())
+            .set_range((!whole).then(|| format!("bytes={}-{}", rest.start, rest.end - 1)))
+            .set_checksum_mode(whole.then_some(ChecksumMode::Enabled))
+            .customize()
+            .mutate_request(move |_| signing.store(true, Ordering::Relaxed))
+            .send();
+        let output = self.answered(Operation::Get, answer, &signed).await?;
+        check_headers(&output, wanted, &rest, whole)?;
+        let has_checksum = has_checksum(&output);
+        let result = self.read(output.body, rest.end - rest.start, bytes).await;
+        // To go on from the middle needs a pinned version, and gives up the checksum of the whole.
+        let complete = bytes.len() as u64 == wanted.range.end - wanted.range.start;
+        if result.is_err() && (has_checksum || complete || wanted.object.version.is_none()) {
+            bytes.clear();
+        }
+        result
+    }
+
+    /// Appends exactly `length` bytes of a body. Memory follows what arrives, not what is announced.
+    async fn read(&self, mut body: ByteStream, length: u64, bytes: &mut Vec<u8>) -> Result<(), Failure> {
+        let mut left = length;
+        let mut progress = 0;
+        let mut window = std::pin::pin!(sleep(self.patience.stall));
+        loop {
+            tokio::select! {
+                biased;
+                chunk = body.next() => match chunk {
+                    Some(Ok(chunk)) => {
+                        let room = usize::try_from(left).unwrap_or(usize::MAX);
+                        if chunk.len() > room {
+                            let detail = format!("body is longer than {length} bytes");
+                            return Err(Failure::new(FailureReason::Other, detail));
+                        }
+                        if bytes.capacity() - bytes.len() < chunk.len() {
+                            // Doubles, but never beyond the end.
+                            bytes.reserve_exact(chunk.len().max(bytes.len()).min(room));
+                        }
+                        bytes.extend_from_slice(&chunk);
+                        left -= chunk.len() as u64;
+                        progress += chunk.len();
+                    }
+                    Some(Err(error)) => return Err(Failure::new(FailureReason::Network, chain(&error))),
+                    None if left == 0 => return Ok(()),
+                    None => {
+                        let detail = format!("body ended {left} bytes before its {length}");
+                        return Err(Failure::new(FailureReason::Network, detail));
+                    }
+                },
+                () = &mut window => {
+                    if progress < limits::STORE_STALL_BYTES {
+                        let detail = format!("{progress} bytes within {:?}", self.patience.stall);
+                        return Err(Failure::new(FailureReason::Timeout, detail));
+                    }
+                    progress = 0;
+                    window.set(sleep(self.patience.stall));
+                }
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl ObjectStore for S3Store {
+    async fn list(&self, request: ListRequest<'_>) -> Result<Page, StoreError> {
+        let mut under_way = false;
+        let deadline = self.patience.list;
+        timeout(deadline, self.list_with_retries(request, &mut under_way))
+            .await
+            .unwrap_or_else(|_| Err(self.out_of_time(Operation::List, under_way, deadline)))
+            .map_err(|failure| {
+                failure.into_error(Operation::List, format!("{}/{}", self.url, request.prefix))
+            })
+    }
+
+    async fn get(&self, object: &Listed, range: Option<Range<u64>>) -> Result<Bytes, StoreError> {
+        let fail = |failure: Failure| failure.into_error(Operation::Get, object.id.to_string());
+        let whole = range.is_none();
+        let range = range.unwrap_or(0..object.size);
+        if range.start > range.end || range.end > object.size {
+            let detail = format!("range {range:?} of an object of {} bytes", object.size);
+            return Err(fail(Failure::new(FailureReason::Other, detail)));
+        }
+        if range.is_empty() && !whole {
+            return Ok(Bytes::new());
+        }
+        let wanted = Wanted { object, range, whole };
+        let mut download = Download::default();
+        let deadline = self.patience.object;
+        timeout(deadline, self.get_with_retries(&wanted, &mut download))
+            .await
+            .unwrap_or_else(|_| Err(self.out_of_time(Operation::Get, download.under_way, deadline)))
+            .map_err(fail)?;
+        Ok(download.bytes.into())
+    }
+}
+
+/// What a get is to return.
+struct Wanted<'a> {
+    object: &'a Listed,
+    range: Range<u64>,
+    whole: bool,
+}
+
+/// What a get has so far.
+#[derive(Default)]
+struct Download {
+    bytes: Vec<u8>,
+    under_way: bool,
+}
+
+/// The headers of an answer must agree with what was asked for.
+fn check_headers(
+    output: &GetObjectOutput,
+    wanted: &Wanted<'_>,
+    rest: &Range<u64>,
+    whole: bool,
+) -> Result<(), Failure> {
+    let version = wanted.object.version.as_deref();
+    // Not every store heeds If-Match.
+    if let (Some(asked), Some(got)) = (version, output.e_tag())
+        && asked.trim_matches('"') != got.trim_matches('"')
+    {
+        return Err(Failure::new(FailureReason::Changed, format!("ETag {got} instead of {asked}")));
+    }
+    // Without a version, another length is how a replaced object shows.
+    let mismatch = if version.is_none() { FailureReason::Changed } else { FailureReason::Other };
+    let length = rest.end - rest.start;
+    if let Some(announced) = output.content_length()
+        && u64::try_from(announced) != Ok(length)
+    {
+        return Err(Failure::new(mismatch, format!("{announced} bytes announced instead of {length}")));
+    }
+    if !whole {
+        let asked = format!("bytes {}-{}/", rest.start, rest.end - 1);
+        let got = output.content_range().unwrap_or("none");
+        let total = got
+            .strip_prefix(&asked)
+            .ok_or_else(|| Failure::new(FailureReason::Other, format!("range {got} instead of {asked}*")))?;
+        if total.parse::<u64>().is_ok_and(|total| total != wanted.object.size) {
+            return Err(Failure::new(mismatch, format!("object has {total} bytes")));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the store sent a checksum of the whole object, which the SDK compares at the end of the body.
+fn has_checksum(output: &GetObjectOutput) -> bool {
+    output.checksum_crc32().is_some()
+        || output.checksum_crc32_c().is_some()
+        || output.checksum_crc64_nvme().is_some()
+        || output.checksum_sha1().is_some()
+        || output.checksum_sha256().is_some()
+}
+
+/// What an error of the SDK means. `signed`: the request had its credentials and was ready to be sent.
+fn failure_of<E>(operation: Operation, error: &SdkError<E>, signed: bool) -> Failure
+where
+    E: ProvideErrorMetadata + RequestId + std::error::Error + 'static,
+{
+    let reason = match error {
+        SdkError::ServiceError(context) => {
+            let (status, error) = (context.raw().status().as_u16(), context.err());
+            let code = error.code();
+            let mut detail = format!("HTTP {status}");
+            for (before, text) in [(" ", code), (": ", error.message()), (", request ", error.request_id())] {
+                if let Some(text) = text {
+                    detail.push_str(before);
+                    detail.push_str(text);
+                }
+            }
+            if code.is_none() {
+                detail = format!("{detail}: {}", chain(error));
+            }
+            return Failure::new(reason_of(operation, status, code), detail);
+        }
+        // The headers came, the rest did not.
+        SdkError::ResponseError(_) => FailureReason::Network,
+        SdkError::TimeoutError(_) => FailureReason::Timeout,
+        SdkError::DispatchFailure(_) if !signed => FailureReason::Denied,
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => FailureReason::Timeout,
+        SdkError::DispatchFailure(failure) if failure.is_user() => FailureReason::Other,
+        SdkError::DispatchFailure(_) => FailureReason::Network,
+        _ => FailureReason::Other,
+    };
+    Failure::new(reason, chain(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use aws_config::web_identity_token::{StaticConfiguration, WebIdentityTokenCredentialsProvider};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn without_credentials_everything_is_denied() {
+        let failures = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&failures);
+        let options = S3Options {
+            source: "test".into(),
+            bucket: "logs".to_owned(),
+            region: "eu-central-1".to_owned(),
+            // Nobody listens there, and nobody is asked.
+            endpoint: Some("http://127.0.0.1:1".to_owned()),
+            path_style: true,
+            observer: Arc::new(move |event| {
+                if let Event::StoreRequest { failure, .. } = event {
+                    seen.lock().unwrap().push(*failure);
+                }
+            }),
+            patience: Patience::default(),
+        };
+        let no_token = WebIdentityTokenCredentialsProvider::builder()
+            .static_configuration(StaticConfiguration {
+                web_identity_token_file: "/nonexistent/token".into(),
+                role_arn: "arn:aws:iam::123456789012:role/none".to_owned(),
+                session_name: "test".to_owned(),
+            })
+            .build();
+        let store = S3Store::build(options, |loader| loader.credentials_provider(no_token)).await;
+        let request = ListRequest { prefix: "", start_after: None, delimited: false, page: None };
+        let error = store.list(request).await.expect_err("there is no token");
+        assert_eq!(error.reason, FailureReason::Denied, "{}", chain(&error));
+        assert_eq!(*failures.lock().unwrap(), [Some(FailureReason::Denied)]);
+    }
+}

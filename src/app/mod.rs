@@ -1,0 +1,297 @@
+//! The composition root: the only place that spawns tasks and reads the clock.
+//!
+//! Everything is built here from a valid configuration, started in one order and stopped in the opposite one. If the
+//! ingest loop or the server ends by itself, so does the process: a scrape target that is there but dead would be
+//! worse than none.
+
+mod logging;
+mod parts;
+
+use std::{
+    future::Future,
+    io,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use tokio::{net::TcpListener, runtime::Runtime, signal::unix, task::JoinHandle, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+pub use logging::{LogFormat, LogLevel, start as start_logging};
+pub(crate) use parts::{source_spec, store};
+
+use crate::{
+    cli::{ListenAddress, ListenHost},
+    config::{Config, ConfigError},
+    demo::{self, Demo, DemoError},
+    event::{Event, Observer},
+    expose::{self, Exposition},
+    ledger::{Ledger, OpenError},
+    limits,
+    model::{Clock, Timestamp},
+    pipeline::{Pipeline, Publish, SharedLedger},
+};
+
+/// Why the process cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The runtime or the signal handlers could not be set up.
+    #[error("cannot start")]
+    Start(#[source] io::Error),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}; --web.listen-address names another")]
+    Listen {
+        /// As typed.
+        address: String,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// The state file cannot be used.
+    #[error(transparent)]
+    State(#[from] OpenError),
+    /// A task that runs for ever has ended.
+    #[error("the {task} has ended: {why}")]
+    Dead {
+        /// Which one.
+        task: &'static str,
+        /// The panic, as far as it has a text.
+        why: String,
+    },
+    /// The sample logs cannot be written.
+    #[error(transparent)]
+    Demo(#[from] DemoError),
+    /// The demo's own configuration is not valid.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+}
+
+/// The clock of this machine.
+pub fn system_clock() -> Clock {
+    let began = Instant::now();
+    let wall = || {
+        // Before 1970 only on a machine whose clock is not set.
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+    };
+    Clock::new(wall, move || began.elapsed())
+}
+
+/// Reads and serves until SIGTERM or SIGINT.
+pub fn serve(config: Config, listen: &[ListenAddress]) -> Result<(), AppError> {
+    let runtime = runtime(config.ingest.concurrency)?;
+    let result = runtime.block_on(async {
+        let stop = stop_on_signals()?;
+        let listeners = bind(listen).await?;
+        for address in addresses(&listeners) {
+            tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
+        }
+        run(config, listeners, system_clock(), stop).await
+    });
+    runtime.shutdown_timeout(limits::SHUTDOWN_GRACE);
+    result
+}
+
+/// Writes sample logs, reads and serves them, until SIGTERM or SIGINT. `say` gets what a person at a terminal wants
+/// to read.
+pub fn demo(
+    dir: Option<PathBuf>,
+    rows_per_minute: u32,
+    listen: &[ListenAddress],
+    say: impl Fn(&str),
+) -> Result<(), AppError> {
+    let clock = system_clock();
+    let demo = Demo::prepare(dir, rows_per_minute, clock.now())?;
+    let config = Config::parse("the demo's configuration", &demo.config_toml, &[])?;
+    let runtime = runtime(config.ingest.concurrency)?;
+    let result = runtime.block_on(async {
+        let stop = stop_on_signals()?;
+        let listeners = bind(listen).await?;
+        if let Some(address) = addresses(&listeners).next() {
+            say(&demo::banner(address, &demo.dir));
+        }
+        let writer = tokio::spawn(write_logs(demo, clock.clone(), stop.clone()));
+        let served = run(config, listeners, clock, stop).await;
+        let written = writer.await.unwrap_or_else(|error| {
+            Err(AppError::Dead { task: "writer of sample logs", why: error.to_string() })
+        });
+        served.and(written)
+    });
+    runtime.shutdown_timeout(limits::SHUTDOWN_GRACE);
+    result
+}
+
+/// A new file every few seconds. Ends the process when it cannot write.
+async fn write_logs(mut demo: Demo, clock: Clock, stop: CancellationToken) -> Result<(), AppError> {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = tokio::time::sleep(limits::DEMO_FILE_EVERY) => {}
+        }
+        let now = clock.now();
+        let written = tokio::task::spawn_blocking(move || {
+            let written = demo.write_until(now);
+            (demo, written)
+        });
+        match written.await {
+            Ok((returned, Ok(_))) => demo = returned,
+            Ok((_, Err(error))) => {
+                stop.cancel();
+                return Err(error.into());
+            }
+            Err(error) => {
+                stop.cancel();
+                return Err(AppError::Dead { task: "writer of sample logs", why: error.to_string() });
+            }
+        }
+    }
+}
+
+/// Two workers serve and wait; the blocking pool decodes and writes the ledger.
+fn runtime(concurrency: usize) -> Result<Runtime, AppError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(concurrency + limits::BLOCKING_THREADS)
+        .enable_all()
+        .build()
+        .map_err(AppError::Start)
+}
+
+fn stop_on_signals() -> Result<CancellationToken, AppError> {
+    let stop = CancellationToken::new();
+    let mut terminate = unix::signal(unix::SignalKind::terminate()).map_err(AppError::Start)?;
+    let mut interrupt = unix::signal(unix::SignalKind::interrupt()).map_err(AppError::Start)?;
+    let token = stop.clone();
+    tokio::spawn(async move {
+        let signal = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        };
+        tracing::info!(signal, "stopping");
+        token.cancel();
+    });
+    Ok(stop)
+}
+
+/// Binds every address before anything else is done, so that a second process fails fast.
+pub async fn bind(listen: &[ListenAddress]) -> Result<Vec<TcpListener>, AppError> {
+    let mut listeners = Vec::new();
+    for address in listen {
+        let port = address.port;
+        let bound = match &address.host {
+            ListenHost::Ip(ip) => TcpListener::bind((*ip, port)).await,
+            ListenHost::Name(name) => TcpListener::bind((name.as_str(), port)).await,
+            // One socket takes both families, but where the machine has no IPv6.
+            ListenHost::All => match TcpListener::bind(("::", port)).await {
+                Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
+                    TcpListener::bind(("0.0.0.0", port)).await
+                }
+                bound => bound,
+            },
+        };
+        listeners.push(bound.map_err(|source| AppError::Listen { address: address.to_string(), source })?);
+    }
+    Ok(listeners)
+}
+
+fn addresses(listeners: &[TcpListener]) -> impl Iterator<Item = SocketAddr> {
+    listeners.iter().filter_map(|listener| listener.local_addr().ok())
+}
+
+/// Opens the state, then reads and serves until `stop`, or until one of the two ends by itself.
+///
+/// The listeners are bound but nothing is answered before the state is loaded: a scrape must never see a counter
+/// lower than it was before a restart.
+pub async fn run(
+    config: Config,
+    listeners: Vec<TcpListener>,
+    clock: Clock,
+    stop: CancellationToken,
+) -> Result<(), AppError> {
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let (ledger, report) = open(&config, clock.now()).await?;
+    let exposition = Arc::new(Exposition::new(parts::fixed(&config)));
+    let observer = observer(exposition.clone(), clock.clone());
+    if report.classifier_changed {
+        observer(&Event::ClassifierChanged);
+    }
+    exposition.publish(ledger.snapshot());
+    let publish: Publish = {
+        let exposition = exposition.clone();
+        Arc::new(move |snapshot| exposition.publish(snapshot))
+    };
+    let sources = parts::sources(&config, &observer).await;
+    let mut pipeline = Pipeline::new(
+        parts::settings(&config),
+        sources,
+        SharedLedger::new(ledger),
+        report.unfinished,
+        observer,
+        publish,
+        clock.clone(),
+    );
+    let ingest_stop = stop.child_token();
+    let server_stop = CancellationToken::new();
+    let mut ingest = {
+        let stop = ingest_stop.clone();
+        tokio::spawn(async move { pipeline.run(stop).await })
+    };
+    let mut server = {
+        let stop = server_stop.clone();
+        let shutdown = async move { stop.cancelled().await };
+        tokio::spawn(expose::serve(listeners, exposition, clock, expose::Bounds::default(), shutdown))
+    };
+    let died = tokio::select! {
+        () = stop.cancelled() => None,
+        ended = &mut ingest => (!stop.is_cancelled()).then(|| dead("ingest loop", ended)),
+        ended = &mut server => Some(dead("web server", ended)),
+    };
+    ingest_stop.cancel();
+    server_stop.cancel();
+    // The last batch is committed and open responses are finished, or the grace period is over.
+    ended_in_time(ingest).await;
+    ended_in_time(server).await;
+    died.map_or(Ok(()), Err)
+}
+
+fn dead<T>(task: &'static str, ended: Result<T, tokio::task::JoinError>) -> AppError {
+    let why = ended.err().map_or_else(|| "without a reason".to_owned(), |error| error.to_string());
+    AppError::Dead { task, why }
+}
+
+async fn ended_in_time<T>(task: JoinHandle<T>) {
+    if !task.is_finished() && timeout(limits::SHUTDOWN_GRACE + Duration::from_secs(1), task).await.is_err() {
+        tracing::warn!(
+            "not everything ended within the grace period; what was not committed will be read again"
+        );
+    }
+}
+
+async fn open(config: &Config, now: Timestamp) -> Result<(Ledger, crate::ledger::OpenReport), AppError> {
+    let path = config.state.clone();
+    let options = parts::ledger_options(config);
+    match tokio::task::spawn_blocking(move || Ledger::open(&path, &options, now)).await {
+        Ok(opened) => Ok(opened?),
+        Err(error) => Err(AppError::Dead { task: "opening of the state", why: error.to_string() }),
+    }
+}
+
+/// Every event is counted and logged, here and nowhere else.
+fn observer(exposition: Arc<Exposition>, clock: Clock) -> Observer {
+    Arc::new(move |event| {
+        exposition.observe(event, clock.now());
+        event.log();
+    })
+}
+
+/// Runs a future to its end on a small runtime, for commands that are done in a moment.
+pub fn block_on<T>(future: impl Future<Output = T>) -> Result<T, AppError> {
+    let runtime = runtime(1)?;
+    let value = runtime.block_on(future);
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    Ok(value)
+}

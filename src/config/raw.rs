@@ -1,0 +1,372 @@
+//! What was typed: the file and the environment as one tree of values, read key by key.
+//!
+//! Refuses to know what any key means. A value of the wrong type is a problem like any other, so one mistake never
+//! hides the next; every key that nobody asks for is a problem too.
+
+use figment::{
+    Error, Figment, Metadata, Profile, Provider,
+    providers::{Format as _, Toml},
+    value::{Dict, Map, Value},
+};
+
+use super::problems::{Problem, Problems, nearest, show, show_number};
+
+/// What the names of environment overrides begin with.
+pub const ENV_PREFIX: &str = "FLOWCOST__";
+
+/// The keys that an environment variable can set: plain keys of plain sections.
+pub(super) const OVERRIDABLE: [(&str, &[&str]); 7] = [
+    ("state", &["path"]),
+    ("ingest", &["poll_interval", "lookback", "start", "concurrency"]),
+    ("ports", &["match"]),
+    ("counting", &["vantage", "rejected"]),
+    ("prices", &["region", "gb", "inter_az", "inter_region", "nat_processing", "nat_hop", "internet_egress"]),
+    ("budget", &["monthly_usd", "inter_az_ratio"]),
+    ("limits", &["series", "object_bytes", "decompressed_bytes", "bad_rows_per_object"]),
+];
+
+/// Keys that hold tables or lists of tables, by the start of the variable's name.
+const FILE_ONLY: [&str; 6] =
+    ["SOURCE", "ZONE", "PORT_GROUP", "NAT_GATEWAY", "PRICES__REGIONS", "PRICES__NO_CHARGE"];
+
+/// File and environment, merged.
+pub(super) struct Raw {
+    figment: Figment,
+    tree: Dict,
+}
+
+/// One environment variable as a layer of its own, so that a problem can name it.
+struct Variable {
+    name: String,
+    section: &'static str,
+    key: &'static str,
+    text: String,
+}
+
+impl Provider for Variable {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.name.clone())
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, Error> {
+        let keys = Dict::from([(self.key.to_owned(), Value::from(self.text.clone()))]);
+        let tree = Dict::from([(self.section.to_owned(), Value::from(keys))]);
+        Ok(Profile::Default.collect(tree))
+    }
+}
+
+impl Raw {
+    /// Merges the text of a file with the `FLOWCOST__` variables of an environment; the rest of it is not looked at.
+    pub(super) fn merge(text: &str, environment: &[(String, String)], problems: &mut Problems) -> Self {
+        let mut figment = Figment::from(Toml::string(text));
+        for (name, text) in environment.iter().filter(|(name, _)| name.starts_with(ENV_PREFIX)) {
+            match overridable(name) {
+                Some((section, key)) => {
+                    figment =
+                        figment.merge(Variable { name: name.clone(), section, key, text: text.clone() });
+                }
+                None => problems.at(name, unknown_variable(name)),
+            }
+        }
+        let tree = match figment.find_value("") {
+            Ok(Value::Dict(_, tree)) => tree,
+            Ok(_) => Dict::new(),
+            Err(error) => {
+                problems.at("", format!("is not valid TOML:\n{error}"));
+                Dict::new()
+            }
+        };
+        Self { figment, tree }
+    }
+
+    /// The top level.
+    pub(super) fn root(&self) -> Table<'_> {
+        Table { raw: self, path: String::new(), dict: Some(&self.tree), asked: Vec::new() }
+    }
+}
+
+fn overridable(variable: &str) -> Option<(&'static str, &'static str)> {
+    OVERRIDABLE
+        .iter()
+        .flat_map(|(section, keys)| keys.iter().map(move |key| (*section, *key)))
+        .find(|(section, key)| variable_name(section, key) == variable)
+}
+
+/// The variable that sets a key.
+fn variable_name(section: &str, key: &str) -> String {
+    format!("{ENV_PREFIX}{}__{}", section.to_uppercase(), key.to_uppercase())
+}
+
+fn unknown_variable(name: &str) -> String {
+    let rest = name[ENV_PREFIX.len()..].to_uppercase();
+    if FILE_ONLY.iter().any(|table| rest.starts_with(table)) {
+        return "tables and lists of tables ([[source]], [[zone]], [[port_group]], [[nat_gateway]], \
+                [prices.regions], no_charge) can be set in the file only; unset this variable"
+            .to_owned();
+    }
+    let names: Vec<String> = OVERRIDABLE
+        .iter()
+        .flat_map(|(section, keys)| keys.iter().map(move |key| variable_name(section, key)))
+        .collect();
+    match nearest(name, names.iter().map(String::as_str)) {
+        Some(near) => format!("unknown variable; did you mean {near}?"),
+        None => {
+            let sections: Vec<&str> = OVERRIDABLE.iter().map(|(section, _)| *section).collect();
+            format!(
+                "unknown variable; {ENV_PREFIX}<SECTION>__<KEY> sets a key of the sections {}: unset it or correct it",
+                sections.join(", ")
+            )
+        }
+    }
+}
+
+/// A value, and where it stands.
+#[derive(Clone)]
+pub(super) struct Node<'a> {
+    raw: &'a Raw,
+    /// Its key path.
+    pub(super) path: String,
+    value: &'a Value,
+}
+
+impl<'a> Node<'a> {
+    /// The variable that set it.
+    fn variable(&self) -> Option<String> {
+        let name = &self.raw.figment.get_metadata(self.value.tag())?.name;
+        name.starts_with(ENV_PREFIX).then(|| name.to_string())
+    }
+
+    /// What is wrong with this value.
+    pub(super) fn problem(&self, wanted: impl Into<String>) -> Problem {
+        Problem {
+            key: self.path.clone(),
+            variable: self.variable(),
+            value: show(self.value),
+            wanted: wanted.into(),
+        }
+    }
+
+    /// Its text, if it is one. A TOML date without quotes is read as the text it was typed as.
+    pub(super) fn text(&self) -> Option<&'a str> {
+        match self.value {
+            Value::String(_, text) => Some(text),
+            Value::Dict(_, dict) => dict.get("$__toml_private_datetime")?.as_str(),
+            _ => None,
+        }
+    }
+
+    /// Its number in plain decimals, if it is one. Variables are text: there the text is the number.
+    pub(super) fn number(&self) -> Option<String> {
+        match self.value {
+            Value::Num(_, number) => Some(show_number(*number)),
+            Value::String(_, text) if self.variable().is_some() => Some(text.trim().to_owned()),
+            _ => None,
+        }
+    }
+
+    /// Whether it is a list.
+    pub(super) fn is_list(&self) -> bool {
+        matches!(self.value, Value::Array(..))
+    }
+
+    /// Its truth value, if it is one.
+    pub(super) fn boolean(&self) -> Option<bool> {
+        match (self.value, self.variable()) {
+            (Value::Bool(_, flag), _) => Some(*flag),
+            (Value::String(_, text), Some(_)) => text.trim().parse().ok(),
+            _ => None,
+        }
+    }
+
+    /// Its items, if it is a list.
+    fn items(&self) -> Option<Vec<Node<'a>>> {
+        let Value::Array(_, items) = self.value else { return None };
+        let node = |(index, value)| Node { raw: self.raw, path: format!("{}[{index}]", self.path), value };
+        Some(items.iter().enumerate().map(node).collect())
+    }
+}
+
+/// A table of the tree. Whoever reads it asks for its keys one by one and ends with [`Table::finish`].
+pub(super) struct Table<'a> {
+    raw: &'a Raw,
+    path: String,
+    /// `None` where something else than a table stands, which is a problem already told.
+    dict: Option<&'a Dict>,
+    asked: Vec<&'static str>,
+}
+
+impl<'a> Table<'a> {
+    /// The path of one of its keys.
+    pub(super) fn path_of(&self, key: &str) -> String {
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    }
+
+    /// Its own path.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The value of a key.
+    fn node(&mut self, key: &'static str) -> Option<Node<'a>> {
+        self.asked.push(key);
+        let value = self.dict?.get(key)?;
+        Some(Node { raw: self.raw, path: self.path_of(key), value })
+    }
+
+    /// The value of a key that may be left out, with its place for later remarks.
+    pub(super) fn placed<T>(
+        &mut self,
+        problems: &mut Problems,
+        key: &'static str,
+        parse: impl FnOnce(&Node<'a>) -> Result<T, String>,
+    ) -> Option<(Node<'a>, T)> {
+        let node = self.node(key)?;
+        match parse(&node) {
+            Ok(value) => Some((node, value)),
+            Err(wanted) => {
+                problems.push(node.problem(wanted));
+                None
+            }
+        }
+    }
+
+    /// The value of a key that may be left out.
+    pub(super) fn optional<T>(
+        &mut self,
+        problems: &mut Problems,
+        key: &'static str,
+        parse: impl FnOnce(&Node<'a>) -> Result<T, String>,
+    ) -> Option<T> {
+        self.placed(problems, key, parse).map(|(_, value)| value)
+    }
+
+    /// The value of a key, or its default.
+    pub(super) fn or<T>(
+        &mut self,
+        problems: &mut Problems,
+        key: &'static str,
+        default: T,
+        parse: impl FnOnce(&Node<'a>) -> Result<T, String>,
+    ) -> T {
+        self.optional(problems, key, parse).unwrap_or(default)
+    }
+
+    /// The value of a key that must be there.
+    pub(super) fn required<T>(
+        &mut self,
+        problems: &mut Problems,
+        key: &'static str,
+        wanted: &str,
+        parse: impl FnOnce(&Node<'a>) -> Result<T, String>,
+    ) -> Option<(Node<'a>, T)> {
+        if let Some(dict) = self.dict
+            && !dict.contains_key(key)
+        {
+            problems.at(self.path_of(key), format!("is missing: {wanted}"));
+        }
+        self.placed(problems, key, parse)
+    }
+
+    /// The good items of a list; a list that is left out is empty.
+    pub(super) fn list<T>(
+        &mut self,
+        problems: &mut Problems,
+        key: &'static str,
+        parse: impl Fn(&Node<'a>) -> Result<T, String>,
+    ) -> Vec<(Node<'a>, T)> {
+        let Some(node) = self.node(key) else { return Vec::new() };
+        let Some(items) = node.items() else {
+            problems.push(node.problem(format!("must be a list in brackets: {key} = [ ... ]")));
+            return Vec::new();
+        };
+        let mut good = Vec::new();
+        for item in items {
+            match parse(&item) {
+                Ok(value) => good.push((item, value)),
+                Err(wanted) => problems.push(item.problem(wanted)),
+            }
+        }
+        good
+    }
+
+    /// Whether a key is there, good or bad. Does not count as asking for it.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.dict.is_some_and(|dict| dict.contains_key(key))
+    }
+
+    /// A table under a key; empty where it is left out.
+    pub(super) fn table(&mut self, problems: &mut Problems, key: &'static str) -> Table<'a> {
+        let empty = Table { raw: self.raw, path: self.path_of(key), dict: Some(&EMPTY), asked: Vec::new() };
+        let Some(node) = self.node(key) else { return empty };
+        if let Value::Dict(_, dict) = node.value {
+            return Table { dict: Some(dict), ..empty };
+        }
+        let path = &node.path;
+        let brackets = if node.is_list() { "single" } else { "its own" };
+        problems.at(
+            path,
+            format!("must be a table: write [{path}] in {brackets} brackets, then its keys below it"),
+        );
+        Table { dict: None, ..empty }
+    }
+
+    /// The tables of a list of tables; empty where it is left out.
+    pub(super) fn tables(&mut self, problems: &mut Problems, key: &'static str) -> Vec<Table<'a>> {
+        let Some(node) = self.node(key) else { return Vec::new() };
+        let wanted = format!("must be a list of tables: write [[{}]] in double brackets for each", node.path);
+        let Some(items) = node.items() else {
+            problems.at(&node.path, wanted);
+            return Vec::new();
+        };
+        let mut tables = Vec::new();
+        for item in items {
+            match item.value {
+                Value::Dict(_, dict) => {
+                    tables.push(Table {
+                        raw: self.raw,
+                        path: item.path,
+                        dict: Some(dict),
+                        asked: Vec::new(),
+                    });
+                }
+                _ => problems.push(item.problem(wanted.clone())),
+            }
+        }
+        tables
+    }
+
+    /// The tables under keys that the user chooses.
+    pub(super) fn named_tables(&mut self, problems: &mut Problems) -> Vec<(&'a str, Table<'a>)> {
+        let mut tables = Vec::new();
+        for (name, value) in self.dict.into_iter().flatten() {
+            let path = self.path_of(name);
+            if let Value::Dict(_, dict) = value {
+                tables.push((
+                    name.as_str(),
+                    Table { raw: self.raw, path, dict: Some(dict), asked: Vec::new() },
+                ));
+            } else {
+                let node = Node { raw: self.raw, path, value };
+                problems.push(node.problem(format!("must be a table: write [{}]", node.path)));
+            }
+        }
+        tables
+    }
+
+    /// Tells of every key that nobody asked for.
+    pub(super) fn finish(self, problems: &mut Problems) {
+        for (key, value) in self.dict.into_iter().flatten() {
+            if self.asked.contains(&key.as_str()) {
+                continue;
+            }
+            let node = Node { raw: self.raw, path: self.path_of(key), value };
+            let wanted = match nearest(key, self.asked.iter().copied()) {
+                Some(near) => format!("unknown key; did you mean {near}?"),
+                None => format!("unknown key; the keys here are {}", self.asked.join(", ")),
+            };
+            problems.push(node.problem(wanted));
+        }
+    }
+}
+
+static EMPTY: Dict = Dict::new();

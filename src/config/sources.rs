@@ -1,0 +1,205 @@
+//! `[[source]]`: where flow logs are kept.
+
+use std::{
+    collections::BTreeMap,
+    path::{Component, Path},
+    sync::Arc,
+};
+
+use super::{
+    Location, SourceConfig,
+    problems::{Problems, nearest},
+    raw::{Node, Table},
+    topology::once,
+    values::{self, Parsed},
+};
+use crate::{discover::layout::Layout, pricing::REGIONS};
+
+/// Reads all sources. Returns the good ones, and the region of the first as far as it is readable.
+pub(super) fn read(
+    root: &mut Table<'_>,
+    problems: &mut Problems,
+    warnings: &mut Vec<String>,
+) -> (Vec<SourceConfig>, Option<Arc<str>>) {
+    let tables = root.tables(problems, "source");
+    if tables.is_empty() && !problems.any_below("source") {
+        problems.at(
+            "source",
+            "is missing: at least one place to read flow logs from is needed:\n\
+             [[source]]\n\
+             name = \"main\"\n\
+             url = \"s3://my-flow-log-bucket/\"\n\
+             region = \"us-east-1\"",
+        );
+    }
+    let mut home = None;
+    let mut names = BTreeMap::new();
+    let mut sources: Vec<(Node<'_>, SourceConfig)> = Vec::new();
+    for (index, mut table) in tables.into_iter().enumerate() {
+        let name = table.required(
+            problems,
+            "name",
+            "any name; it is the label `source` of the metrics",
+            values::name,
+        );
+        if let Some(name) = &name {
+            once(problems, &mut names, name, "give each source its own name");
+        }
+        let url =
+            table.required(problems, "url", "write \"s3://bucket/prefix/\" or \"file:///folder/\"", location);
+        let region = table.required(
+            problems,
+            "region",
+            "the AWS region of the logs, such as \"us-east-1\"",
+            values::region,
+        );
+        if index == 0 {
+            home = region.as_ref().map(|(_, region)| region.clone());
+        }
+        warnings.extend(region.as_ref().and_then(|(node, region)| unfamiliar(node, region)));
+        let source = rest(&mut table, url.as_ref().map(|(_, location)| location), problems);
+        table.finish(problems);
+        if let (Some((_, name)), Some((node, location)), Some((_, region))) = (name, url, region) {
+            let source = SourceConfig { name, url: location.url(), location, region, ..source };
+            if let Some((_, other)) = sources.iter().find(|(_, other)| overlap(&source, other)) {
+                problems.push(node.problem(format!(
+                    "overlaps source {:?} ({}): the same objects would be counted twice; use one source for both, or folders that do not contain each other",
+                    other.name, other.url
+                )));
+            }
+            sources.push((node, source));
+        }
+    }
+    (sources.into_iter().map(|(_, source)| source).collect(), home)
+}
+
+/// A region that this version has never heard of may be new, or mistyped.
+fn unfamiliar(node: &Node<'_>, region: &str) -> Option<String> {
+    if REGIONS.contains(&region) {
+        return None;
+    }
+    let hint = nearest(region, REGIONS).map(|near| format!("; did you mean \"{near}\"?")).unwrap_or_default();
+    Some(format!("{} = \"{region}\" is no region that this version knows{hint}", node.path))
+}
+
+/// Everything but name, url and region, which stay empty.
+fn rest(table: &mut Table<'_>, location: Option<&Location>, problems: &mut Problems) -> SourceConfig {
+    let layout = table.or(problems, "layout", auto(), |node| {
+        Layout::parse(values::text(node)?).map_err(|error| error.to_string())
+    });
+    let accounts = strings(table.list(problems, "accounts", values::account));
+    let regions = strings(
+        table.list(problems, "regions", |node| values::region(node).map(|region| region.to_string())),
+    );
+    let flow_log_ids = strings(
+        table.list(problems, "flow_log_ids", |node| values::aws_id(node, "fl-").map(|id| id.to_string())),
+    );
+    let bucket_region = table.placed(problems, "bucket_region", bucket_region);
+    let endpoint = table.placed(problems, "endpoint", endpoint);
+    let path_style = table.placed(problems, "path_style", values::boolean);
+    if let Some(Location::Local { .. }) = location {
+        let s3_only = [
+            bucket_region.as_ref().map(|(node, _)| node),
+            endpoint.as_ref().map(|(node, _)| node),
+            path_style.as_ref().map(|(node, _)| node),
+        ];
+        for node in s3_only.into_iter().flatten() {
+            problems.push(node.problem("is for s3:// urls only; remove it from this file:// source"));
+        }
+    }
+    SourceConfig {
+        name: Arc::from(""),
+        url: String::new(),
+        location: Location::S3 { bucket: String::new(), prefix: String::new() },
+        region: Arc::from(""),
+        bucket_region: bucket_region.map(|(_, region)| region),
+        layout,
+        accounts,
+        regions,
+        flow_log_ids,
+        endpoint: endpoint.map(|(_, endpoint)| endpoint),
+        path_style: path_style.is_some_and(|(_, path_style)| path_style),
+    }
+}
+
+/// The layout of a source that names none.
+fn auto() -> Layout {
+    Layout::parse("auto").expect("a word of the grammar")
+}
+
+/// The items, sorted and each once: they are sets.
+fn strings(items: Vec<(Node<'_>, String)>) -> Vec<String> {
+    let mut strings: Vec<String> = items.into_iter().map(|(_, item)| item).collect();
+    strings.sort_unstable();
+    strings.dedup();
+    strings
+}
+
+/// Whether an object could belong to both.
+fn overlap(a: &SourceConfig, b: &SourceConfig) -> bool {
+    let nested = |a: &str, b: &str| a.starts_with(b) || b.starts_with(a);
+    match (&a.location, &b.location) {
+        (Location::S3 { bucket: left, prefix: one }, Location::S3 { bucket: right, prefix: two }) => {
+            left == right && a.endpoint == b.endpoint && nested(one, two)
+        }
+        (Location::Local { root: one }, Location::Local { root: two }) => {
+            one.starts_with(two) || two.starts_with(one)
+        }
+        _ => false,
+    }
+}
+
+/// `s3://bucket/prefix/` or `file:///folder/`, with or without the last slash.
+fn location(node: &Node<'_>) -> Parsed<Location> {
+    let typed = values::text(node)?;
+    if let Some(rest) = typed.strip_prefix("s3://") {
+        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        if !is_bucket(bucket) {
+            return Err("names no bucket; write \"s3://bucket/\" or \"s3://bucket/prefix/\"".to_owned());
+        }
+        if prefix.starts_with('/') || prefix.contains("//") {
+            return Err("has an empty folder (//) in its prefix; remove the second slash".to_owned());
+        }
+        let slash = if prefix.is_empty() || prefix.ends_with('/') { "" } else { "/" };
+        return Ok(Location::S3 { bucket: bucket.to_owned(), prefix: format!("{prefix}{slash}") });
+    }
+    if let Some(path) = typed.strip_prefix("file://") {
+        let root = Path::new(path);
+        let plain = root.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
+        if !root.is_absolute() || !plain {
+            return Err(
+                "must be an absolute path without . and .., with three slashes: \"file:///var/flowlogs/\""
+                    .to_owned(),
+            );
+        }
+        return Ok(Location::Local { root: root.components().collect() });
+    }
+    Err("must begin with s3:// or file://, such as \"s3://bucket/prefix/\" or \"file:///var/flowlogs/\""
+        .to_owned())
+}
+
+/// Liberal: S3-compatible stores and old buckets allow more than new AWS buckets do.
+fn is_bucket(name: &str) -> bool {
+    (3..=255).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+}
+
+fn bucket_region(node: &Node<'_>) -> Parsed<String> {
+    let typed = values::text(node)?;
+    // S3-compatible stores have regions of their own, such as `garage` or `auto`: only the characters are checked.
+    if typed.len() <= 64 && typed.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        Ok(typed.to_owned())
+    } else {
+        Err("is no region, such as \"eu-west-1\"".to_owned())
+    }
+}
+
+fn endpoint(node: &Node<'_>) -> Parsed<String> {
+    let typed = values::text(node)?;
+    let host = typed.strip_prefix("https://").or(typed.strip_prefix("http://")).unwrap_or_default();
+    let host = host.trim_end_matches('/');
+    if host.is_empty() || host.contains(|c: char| c == '?' || c == '#' || c == '@' || c.is_whitespace()) {
+        return Err("must be the url of a store, such as \"http://127.0.0.1:9000\"".to_owned());
+    }
+    Ok(typed.trim_end_matches('/').to_owned())
+}

@@ -1,0 +1,296 @@
+//! Arrow arrays to the columns of a batch.
+//!
+//! Invariant: what a row becomes depends on its own value alone, and a dictionary's value is looked at once per row
+//! group, not once per row.
+
+use std::sync::Arc;
+
+use ::arrow::{
+    array::{Array, ArrayRef, AsArray, Int32Array},
+    buffer::NullBuffer,
+    datatypes::{
+        ArrowPrimitiveType, DataType, Int8Type, Int16Type, Int32Type, Int64Type, TimeUnit,
+        TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
+        UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    },
+};
+
+use super::{
+    Action, AddrCell, AwsService, DecodeError, DictColumn, Direction, Field, FlowBatch, IntCell, IntColumn,
+    InterfaceType, LogStatus, refuse, values,
+};
+use crate::model::QuarantineReason;
+
+/// Whether a column of this type can hold a field. Text can hold all; numbers can be text.
+pub(super) fn holds(field: Field, data_type: &DataType) -> bool {
+    let number = matches!(
+        field,
+        Field::Srcport
+            | Field::Dstport
+            | Field::Packets
+            | Field::Bytes
+            | Field::Start
+            | Field::End
+            | Field::TrafficPath
+    );
+    match data_type {
+        DataType::Null | DataType::Dictionary(_, _) => true,
+        DataType::Timestamp(_, _) => matches!(field, Field::Start | Field::End),
+        integer => number && integer.is_integer(),
+    }
+}
+
+/// Decodes one column of all row groups in turn.
+#[derive(Debug)]
+pub(super) struct ColumnDecoder {
+    field: Field,
+    cells: Cells,
+}
+
+/// By what the distinct values of a column become.
+#[derive(Debug)]
+enum Cells {
+    Text(Interned<Option<Arc<str>>>),
+    Address(Interned<AddrCell>),
+    InterfaceType(Interned<InterfaceType>),
+    AwsService(Interned<AwsService>),
+    Direction(Interned<Direction>),
+    Action(Interned<Action>),
+    LogStatus(Interned<LogStatus>),
+    Integer(Interned<IntCell>),
+}
+
+impl ColumnDecoder {
+    pub(super) fn new(field: Field) -> Self {
+        let cells = match field {
+            Field::InterfaceId | Field::ResourceId | Field::AzId => Cells::Text(Interned::new(values::text)),
+            Field::NextHopInterfaceId | Field::NextHopAzId => Cells::Text(Interned::new(values::text)),
+            Field::Srcaddr | Field::Dstaddr | Field::PktSrcaddr | Field::PktDstaddr => {
+                Cells::Address(Interned::new(values::address))
+            }
+            Field::InterfaceType | Field::NextHopInterfaceType => {
+                Cells::InterfaceType(Interned::new(values::interface_type))
+            }
+            Field::PktSrcAwsService | Field::PktDstAwsService => {
+                Cells::AwsService(Interned::new(values::aws_service))
+            }
+            Field::FlowDirection => Cells::Direction(Interned::new(values::direction)),
+            Field::Action => Cells::Action(Interned::new(values::action)),
+            Field::LogStatus => Cells::LogStatus(Interned::new(values::log_status)),
+            Field::Srcport
+            | Field::Dstport
+            | Field::Packets
+            | Field::Bytes
+            | Field::Start
+            | Field::End
+            | Field::TrafficPath => Cells::Integer(Interned::new(values::integer)),
+        };
+        Self { field, cells }
+    }
+
+    /// Puts an array into its place in the batch.
+    pub(super) fn decode(&mut self, array: &ArrayRef, batch: &mut FlowBatch) -> Result<(), DecodeError> {
+        match &mut self.cells {
+            Cells::Text(cells) => {
+                let column = Some(cells.column(array)?);
+                match self.field {
+                    Field::InterfaceId => batch.interface_id = column,
+                    Field::ResourceId => batch.resource_id = column,
+                    Field::AzId => batch.az_id = column,
+                    Field::NextHopInterfaceId => batch.next_hop_interface_id = column,
+                    _ => batch.next_hop_az_id = column,
+                }
+            }
+            Cells::Address(cells) => {
+                let column = Some(cells.column(array)?);
+                match self.field {
+                    Field::Srcaddr => batch.srcaddr = column,
+                    Field::Dstaddr => batch.dstaddr = column,
+                    Field::PktSrcaddr => batch.pkt_srcaddr = column,
+                    _ => batch.pkt_dstaddr = column,
+                }
+            }
+            Cells::InterfaceType(cells) => {
+                let column = Some(cells.column(array)?);
+                match self.field {
+                    Field::InterfaceType => batch.interface_type = column,
+                    _ => batch.next_hop_interface_type = column,
+                }
+            }
+            Cells::AwsService(cells) => {
+                let column = Some(cells.column(array)?);
+                match self.field {
+                    Field::PktSrcAwsService => batch.pkt_src_aws_service = column,
+                    _ => batch.pkt_dst_aws_service = column,
+                }
+            }
+            Cells::Direction(cells) => batch.flow_direction = Some(cells.column(array)?),
+            Cells::Action(cells) => batch.action = Some(cells.column(array)?),
+            Cells::LogStatus(cells) => batch.log_status = Some(cells.column(array)?),
+            Cells::Integer(cells) => {
+                let mut column = integers(array, cells)?;
+                match self.field {
+                    Field::Srcport => batch.srcport = Some(column),
+                    Field::Dstport => batch.dstport = Some(column),
+                    Field::Packets => batch.packets = Some(column),
+                    Field::Bytes => batch.bytes = column,
+                    Field::Start => batch.start = Some(column),
+                    Field::End => batch.end = Some(column),
+                    _ => {
+                        column.clear_where(0);
+                        batch.traffic_path = Some(column);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The distinct values of a text column, parsed, kept as long as the file goes on using the same dictionary.
+#[derive(Debug)]
+struct Interned<T> {
+    parse: fn(&[u8]) -> T,
+    dictionary: Option<ArrayRef>,
+    /// One for each value of the dictionary.
+    parsed: Vec<T>,
+    /// For each value of the dictionary its place in the batch being built, or [`NOWHERE`].
+    places: Vec<u32>,
+}
+
+const NOWHERE: u32 = u32::MAX;
+
+impl<T: Clone> Interned<T> {
+    fn new(parse: fn(&[u8]) -> T) -> Self {
+        Self { parse, dictionary: None, parsed: Vec::new(), places: Vec::new() }
+    }
+
+    fn column(&mut self, array: &ArrayRef) -> Result<DictColumn<T>, DecodeError> {
+        let Some(dictionary) = array.as_dictionary_opt::<Int32Type>() else {
+            // The only other type that is let in is one that has nothing but nulls.
+            return Ok(DictColumn { values: vec![(self.parse)(b"")], index: vec![0; array.len()] });
+        };
+        self.load(dictionary.values());
+        let keys = dictionary.keys();
+        if self.parsed.len() <= keys.len() { self.all_values(keys) } else { self.used_values(keys) }
+    }
+
+    fn load(&mut self, values: &ArrayRef) {
+        let same = |known: &ArrayRef| std::ptr::addr_eq(Arc::as_ptr(known), Arc::as_ptr(values));
+        if self.dictionary.as_ref().is_some_and(same) {
+            return;
+        }
+        let parse = self.parse;
+        let cell = |text: Option<&[u8]>| parse(text.unwrap_or_default());
+        self.parsed = match values.data_type() {
+            DataType::Utf8 => {
+                values.as_string::<i32>().iter().map(|text| cell(text.map(str::as_bytes))).collect()
+            }
+            DataType::FixedSizeBinary(_) => values.as_fixed_size_binary().iter().map(cell).collect(),
+            _ => values.as_binary::<i32>().iter().map(cell).collect(),
+        };
+        self.places = vec![NOWHERE; self.parsed.len()];
+        self.dictionary = Some(values.clone());
+    }
+
+    /// The dictionary as it is: cheapest where it is no larger than the batch.
+    fn all_values(&self, keys: &Int32Array) -> Result<DictColumn<T>, DecodeError> {
+        let size = self.parsed.len() as u32;
+        let mut values = self.parsed.clone();
+        values.push((self.parse)(b""));
+        let mut beyond = false;
+        let mut place = |key: i32| {
+            // A negative key is a large unsigned one.
+            let key = key as u32;
+            beyond |= key >= size;
+            key.min(size)
+        };
+        let index = match nulls(keys) {
+            None => keys.values().iter().map(|key| place(*key)).collect(),
+            Some(nulls) => {
+                let rows = keys.values().iter().zip(nulls.iter());
+                rows.map(|(key, valid)| if valid { place(*key) } else { size }).collect()
+            }
+        };
+        if beyond { Err(beyond_dictionary()) } else { Ok(DictColumn { values, index }) }
+    }
+
+    /// Only the values that the batch has, so that a large dictionary does not burden every batch.
+    fn used_values(&mut self, keys: &Int32Array) -> Result<DictColumn<T>, DecodeError> {
+        let mut values = vec![(self.parse)(b"")];
+        let mut used = Vec::new();
+        let mut index = Vec::with_capacity(keys.len());
+        for row in 0..keys.len() {
+            if keys.is_null(row) {
+                index.push(0);
+                continue;
+            }
+            let key = keys.value(row) as usize;
+            let place = self.places.get_mut(key).ok_or_else(beyond_dictionary)?;
+            if *place == NOWHERE {
+                *place = values.len() as u32;
+                values.push(self.parsed[key].clone());
+                used.push(key);
+            }
+            index.push(*place);
+        }
+        for key in used {
+            self.places[key] = NOWHERE;
+        }
+        Ok(DictColumn { values, index })
+    }
+}
+
+fn beyond_dictionary() -> DecodeError {
+    refuse(QuarantineReason::Corrupt, "a value beyond the end of its dictionary")
+}
+
+fn nulls(array: &dyn Array) -> Option<&NullBuffer> {
+    array.nulls().filter(|nulls| nulls.null_count() > 0)
+}
+
+fn integers(array: &ArrayRef, text: &mut Interned<IntCell>) -> Result<IntColumn, DecodeError> {
+    let column = match array.data_type() {
+        DataType::Int8 => numbers::<Int8Type>(array, i64::from),
+        DataType::Int16 => numbers::<Int16Type>(array, i64::from),
+        DataType::Int32 => numbers::<Int32Type>(array, i64::from),
+        DataType::Int64 => numbers::<Int64Type>(array, |value| value),
+        DataType::UInt8 => numbers::<UInt8Type>(array, i64::from),
+        DataType::UInt16 => numbers::<UInt16Type>(array, i64::from),
+        DataType::UInt32 => numbers::<UInt32Type>(array, i64::from),
+        // The lowest value of i64 is unreadable, which is what a value above the highest is.
+        DataType::UInt64 => numbers::<UInt64Type>(array, |value| i64::try_from(value).unwrap_or(i64::MIN)),
+        DataType::Timestamp(TimeUnit::Second, _) => numbers::<TimestampSecondType>(array, |value| value),
+        DataType::Timestamp(TimeUnit::Millisecond, _) => {
+            numbers::<TimestampMillisecondType>(array, |value| value.div_euclid(1_000))
+        }
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            numbers::<TimestampMicrosecondType>(array, |value| value.div_euclid(1_000_000))
+        }
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+            numbers::<TimestampNanosecondType>(array, |value| value.div_euclid(1_000_000_000))
+        }
+        _ => {
+            let cells = text.column(array)?;
+            let mut column = IntColumn::with_capacity(array.len());
+            for row in 0..array.len() {
+                column.push(*cells.get(row));
+            }
+            column
+        }
+    };
+    Ok(column)
+}
+
+fn numbers<T: ArrowPrimitiveType>(array: &ArrayRef, number: impl Fn(T::Native) -> i64) -> IntColumn {
+    let array = array.as_primitive::<T>();
+    let mut column = IntColumn::of_values(array.values().iter().map(|value| number(*value)));
+    if let Some(nulls) = nulls(array) {
+        for (row, valid) in nulls.iter().enumerate() {
+            if !valid {
+                column.clear(row);
+            }
+        }
+    }
+    column
+}

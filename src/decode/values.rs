@@ -1,0 +1,150 @@
+//! One value as the file has it, to one cell. Shared by all formats, so that the same text means the same in each.
+
+use std::{net::IpAddr, str::FromStr, sync::Arc};
+
+use super::{Action, AddrCell, AwsService, Direction, IntCell, InterfaceType, LogStatus};
+
+/// How flow logs write "there is none".
+pub(super) fn is_null(text: &[u8]) -> bool {
+    text.is_empty() || text == b"-"
+}
+
+pub(super) fn address(text: &[u8]) -> AddrCell {
+    if is_null(text) {
+        return AddrCell::Null;
+    }
+    match parse::<IpAddr>(text) {
+        Some(ip) => AddrCell::Ip(ip.to_canonical()),
+        None => AddrCell::Bad,
+    }
+}
+
+pub(super) fn integer(text: &[u8]) -> IntCell {
+    if is_null(text) {
+        return IntCell::Null;
+    }
+    parse(text).map_or(IntCell::Bad, IntCell::Value)
+}
+
+fn parse<T: FromStr>(text: &[u8]) -> Option<T> {
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+/// Text that is not UTF-8 is kept with replacement characters: it can equal no configured name.
+pub(super) fn text(text: &[u8]) -> Option<Arc<str>> {
+    (!is_null(text)).then(|| String::from_utf8_lossy(text).into())
+}
+
+pub(super) fn interface_type(text: &[u8]) -> InterfaceType {
+    match text {
+        b"nat_gateway" => InterfaceType::NatGateway,
+        b"regional_nat_gateway" => InterfaceType::RegionalNatGateway,
+        b"transit_gateway" => InterfaceType::TransitGateway,
+        b"network_load_balancer" => InterfaceType::NetworkLoadBalancer,
+        b"vpc_endpoint" => InterfaceType::VpcEndpoint,
+        _ => InterfaceType::Plain,
+    }
+}
+
+pub(super) fn aws_service(text: &[u8]) -> AwsService {
+    match text {
+        b"EC2" => AwsService::Ec2,
+        other if is_null(other) => AwsService::None,
+        _ => AwsService::Other,
+    }
+}
+
+pub(super) fn direction(text: &[u8]) -> Direction {
+    match text {
+        b"ingress" => Direction::Ingress,
+        b"egress" => Direction::Egress,
+        _ => Direction::Unknown,
+    }
+}
+
+pub(super) fn action(text: &[u8]) -> Action {
+    if text == b"REJECT" { Action::Reject } else { Action::Accept }
+}
+
+pub(super) fn log_status(text: &[u8]) -> LogStatus {
+    match text {
+        b"NODATA" => LogStatus::NoData,
+        b"SKIPDATA" => LogStatus::SkipData,
+        other if is_null(other) => LogStatus::Null,
+        _ => LogStatus::Ok,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        let ip = |text: &str| AddrCell::Ip(text.parse().unwrap());
+        for (text, cell) in [
+            ("10.0.1.5", ip("10.0.1.5")),
+            ("2001:db8::1", ip("2001:db8::1")),
+            ("2001:0DB8:0:0:0:0:0:1", ip("2001:db8::1")),
+            ("::ffff:10.0.1.5", ip("10.0.1.5")),
+            ("::ffff:a00:105", ip("10.0.1.5")),
+            ("::10.0.1.5", ip("::a00:105")),
+            ("-", AddrCell::Null),
+            ("", AddrCell::Null),
+            ("10.0.1", AddrCell::Bad),
+            ("10.0.1.256", AddrCell::Bad),
+            ("10.0.01.5", AddrCell::Bad),
+            (" 10.0.1.5", AddrCell::Bad),
+            ("10.0.1.5/32", AddrCell::Bad),
+            ("fe80::1%eth0", AddrCell::Bad),
+            ("amazon.com", AddrCell::Bad),
+            ("--", AddrCell::Bad),
+        ] {
+            assert_eq!(address(text.as_bytes()), cell, "{text}");
+        }
+        assert_eq!(address(&[0xff, 0xfe]), AddrCell::Bad);
+    }
+
+    #[test]
+    fn integers() {
+        for (text, cell) in [
+            ("0", IntCell::Value(0)),
+            ("-1", IntCell::Value(-1)),
+            ("9223372036854775807", IntCell::Value(i64::MAX)),
+            ("9223372036854775808", IntCell::Bad),
+            ("", IntCell::Null),
+            ("-", IntCell::Null),
+            ("1.0", IntCell::Bad),
+            ("0x10", IntCell::Bad),
+            (" 1", IntCell::Bad),
+            ("NaN", IntCell::Bad),
+        ] {
+            assert_eq!(integer(text.as_bytes()), cell, "{text}");
+        }
+    }
+
+    #[test]
+    fn words() {
+        assert_eq!(action(b"REJECT"), Action::Reject);
+        for accepted in ["ACCEPT", "reject", "-", "", "REJECTED"] {
+            assert_eq!(action(accepted.as_bytes()), Action::Accept, "{accepted}");
+        }
+        assert_eq!(direction(b"ingress"), Direction::Ingress);
+        assert_eq!(direction(b"egress"), Direction::Egress);
+        assert_eq!(direction(b"-"), Direction::Unknown);
+        assert_eq!(log_status(b"OK"), LogStatus::Ok);
+        assert_eq!(log_status(b"NODATA"), LogStatus::NoData);
+        assert_eq!(log_status(b"SKIPDATA"), LogStatus::SkipData);
+        assert_eq!(log_status(b"-"), LogStatus::Null);
+        assert_eq!(log_status(b"FINE"), LogStatus::Ok, "an unknown status counts");
+        assert_eq!(aws_service(b"-"), AwsService::None);
+        assert_eq!(aws_service(b"EC2"), AwsService::Ec2);
+        assert_eq!(aws_service(b"S3"), AwsService::Other);
+        assert_eq!(interface_type(b"vpc_endpoint"), InterfaceType::VpcEndpoint);
+        assert_eq!(interface_type(b"-"), InterfaceType::Plain);
+        assert_eq!(interface_type(b"interface"), InterfaceType::Plain);
+        assert_eq!(text(b"-"), None);
+        assert_eq!(text(b"use1-az1").as_deref(), Some("use1-az1"));
+        assert_eq!(text(&[b'a', 0xff]).as_deref(), Some("a\u{fffd}"));
+    }
+}

@@ -1,0 +1,131 @@
+//! Everything that is committed, as metric families over one immutable snapshot.
+//!
+//! Refuses to know where a snapshot comes from. Invariant: one scrape shows one snapshot, in the order of its keys.
+
+use std::{fmt, sync::Arc};
+
+use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
+
+use super::{
+    Readiness, Static,
+    catalog::{self, Metric},
+    encode::{Families, Value},
+    month,
+};
+use crate::model::{
+    Charge, ChargeCounts, FlowCounts, FlowKey, ObjectOutcome, RecordOutcome, Snapshot, Timestamp,
+};
+
+/// Committed state, the configuration that goes with it, and the moment of the scrape.
+#[derive(Debug)]
+pub(super) struct Committed {
+    /// What is committed. `None` until the state is loaded: then nothing that lives in it is shown, because a zero
+    /// would be a counter that went down.
+    pub(super) snapshot: Option<Arc<Snapshot>>,
+    /// What does not change while the process runs.
+    pub(super) fixed: Arc<Static>,
+    /// When the scrape was asked for.
+    pub(super) now: Timestamp,
+}
+
+impl Collector for Committed {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut page = Families::new(encoder);
+        if let Some(snapshot) = &self.snapshot {
+            if snapshot.first_scan_complete {
+                flows(&mut page, snapshot)?;
+            }
+            totals(&mut page, snapshot)?;
+            progress(&mut page, snapshot, &self.fixed)?;
+            months(&mut page, snapshot, self.now)?;
+        }
+        let ready = super::readiness(self.snapshot.as_deref()) == Readiness::Ready;
+        page.single(&catalog::READY, Value::Int(u64::from(ready)))?;
+        configured(&mut page, &self.fixed)
+    }
+}
+
+/// The families that a first backlog must not show half-way.
+fn flows(page: &mut Families<'_>, snapshot: &Snapshot) -> fmt::Result {
+    let traffic: [(&Metric, fn(&FlowCounts) -> u64); 4] = [
+        (&catalog::BYTES, |counts| counts.bytes),
+        (&catalog::PACKETS, |counts| counts.packets),
+        (&catalog::FLOWS, |counts| counts.flows),
+        (&catalog::INTER_AZ_BYTES, |counts| counts.inter_az_bytes),
+    ];
+    for (metric, value) in traffic {
+        let samples = snapshot.traffic.iter().map(|(key, counts)| {
+            let FlowKey { src_zone, dst_zone, port_group, nat_direction } = key;
+            ([&**src_zone, dst_zone, port_group, nat_direction.as_str()], Value::Int(value(counts)))
+        });
+        page.family(metric, samples)?;
+    }
+    let charges: [(&Metric, fn(&ChargeCounts) -> Value); 2] = [
+        (&catalog::CHARGED_BYTES, |counts| Value::Int(counts.bytes)),
+        (&catalog::COST, |counts| Value::Real(counts.cost.as_usd())),
+    ];
+    for (metric, value) in charges {
+        let samples = snapshot.charges.iter().map(|((charge, key), counts)| {
+            let FlowKey { src_zone, dst_zone, port_group, nat_direction } = key;
+            ([charge.as_str(), src_zone, dst_zone, port_group, nat_direction.as_str()], value(counts))
+        });
+        page.family(metric, samples)?;
+    }
+    Ok(())
+}
+
+/// Counters of records and objects, and the size of the state.
+fn totals(page: &mut Families<'_>, snapshot: &Snapshot) -> fmt::Result {
+    let records = RecordOutcome::ALL.map(|outcome| {
+        let count = snapshot.records.get(outcome);
+        ([outcome.as_str()], Value::Int(count))
+    });
+    page.family(&catalog::RECORDS, records)?;
+    let objects = ObjectOutcome::ALL.map(|outcome| {
+        let count = snapshot.objects.get(outcome);
+        ([outcome.as_str()], Value::Int(count))
+    });
+    page.family(&catalog::OBJECTS, objects)?;
+    page.single(&catalog::OBJECT_BYTES, Value::Int(snapshot.object_bytes))?;
+    page.single(&catalog::SERIES, Value::Int(snapshot.traffic.len() as u64))?;
+    page.single(&catalog::STATE_BYTES, Value::Int(snapshot.state_bytes))
+}
+
+/// How far each source has come. Only configured sources: one that was removed would look stale for ever.
+fn progress(page: &mut Families<'_>, snapshot: &Snapshot, fixed: &Static) -> fmt::Result {
+    let of = |name: &str| snapshot.sources.get(name).copied().unwrap_or_default();
+    let quarantined = fixed.sources.iter().map(|name| ([&**name], Value::Int(of(name).quarantined)));
+    page.family(&catalog::OBJECTS_QUARANTINED, quarantined)?;
+    let newest = fixed.sources.iter().map(|name| ([&**name], moment(of(name).newest_record)));
+    page.family(&catalog::NEWEST_RECORD, newest)?;
+    page.single(&catalog::LAST_COMMIT, moment(snapshot.last_commit))
+}
+
+/// The month gauges; every charge from the start.
+fn months(page: &mut Families<'_>, snapshot: &Snapshot, now: Timestamp) -> fmt::Result {
+    let figures = month::figures(&snapshot.hourly_cost, snapshot.first_hour, now);
+    let by_charge = |values: [f64; Charge::ALL.len()]| {
+        Charge::ALL.into_iter().zip(values).map(|(charge, value)| ([charge.as_str()], Value::Real(value)))
+    };
+    page.family(&catalog::MONTH_TO_DATE, by_charge(figures.to_date))?;
+    page.family(&catalog::PROJECTED_MONTH, by_charge(figures.projected))?;
+    page.single(&catalog::MONTH_COVERAGE, Value::Real(figures.coverage))
+}
+
+/// What the configuration says.
+fn configured(page: &mut Families<'_>, fixed: &Static) -> fmt::Result {
+    let prices = fixed.prices.iter().map(|((charge, region), price)| {
+        ([charge.as_str(), &**region], Value::Real(price.per_gigabyte.as_usd()))
+    });
+    page.family(&catalog::PRICE, prices)?;
+    page.single(&catalog::BUDGET_MONTHLY, fixed.budget_monthly_usd.map(Value::Real))?;
+    page.single(&catalog::BUDGET_INTER_AZ, fixed.budget_inter_az_ratio.map(Value::Real))?;
+    page.single(&catalog::SERIES_LIMIT, Value::Int(fixed.series_limit as u64))?;
+    let build = [([&*fixed.build.version, &*fixed.build.revision], Value::Int(1))];
+    page.family(&catalog::BUILD_INFO, build)
+}
+
+/// Seconds since 1970, or 0 for never: an age computed from it is then absurdly large, which an alert cannot miss.
+pub(super) fn moment(at: Option<Timestamp>) -> Value {
+    Value::Int(at.map_or(0, |at| u64::try_from(at.0).unwrap_or(0)))
+}

@@ -1,0 +1,245 @@
+//! Counters of what this process does, fed by events.
+//!
+//! Refuses to know what a flow record is: what is committed comes from the snapshot. Invariant: the label sets are
+//! fixed by the configured sources and the enums; every one of them exists from the start, at 0.
+
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+
+use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
+
+use super::{
+    catalog,
+    encode::{Families, Value},
+    flows::moment,
+};
+use crate::{
+    event::{Event, ScanKind},
+    model::Timestamp,
+    store::{FailureReason, Operation},
+};
+
+/// Upper bounds of the scan duration in seconds: a local folder takes milliseconds, a large bucket minutes.
+const SCAN_SECONDS: [f64; 12] = [0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
+
+const OPERATIONS: usize = Operation::ALL.len();
+const REASONS: usize = FailureReason::ALL.len();
+
+/// The counters, by source.
+#[derive(Debug, Clone)]
+pub(super) struct SelfMetrics(BTreeMap<Arc<str>, SourceCounts>);
+
+#[derive(Debug, Clone, Default)]
+struct SourceCounts {
+    requests: [u64; OPERATIONS],
+    failures: [[u64; REASONS]; OPERATIONS],
+    scans: u64,
+    scan_failures: u64,
+    scan_time: Duration,
+    /// Observations of each bucket alone; the last is `+Inf`.
+    scan_buckets: [u64; SCAN_SECONDS.len() + 1],
+    last_scan: Option<Timestamp>,
+    pending: u64,
+}
+
+impl SelfMetrics {
+    /// All label sets at 0.
+    pub(super) fn new<'a>(sources: impl IntoIterator<Item = &'a Arc<str>>) -> Self {
+        Self(sources.into_iter().map(|source| (source.clone(), SourceCounts::default())).collect())
+    }
+
+    /// Counts an event that happened at `at`. Events that a metric of the ledger tells of are not counted again here.
+    pub(super) fn observe(&mut self, event: &Event, at: Timestamp) {
+        match event {
+            Event::StoreRequest { source, operation, failure } => {
+                let Some(counts) = self.of(source) else { return };
+                counts.requests[*operation as usize] += 1;
+                if let Some(reason) = failure {
+                    counts.failures[*operation as usize][*reason as usize] += 1;
+                }
+            }
+            Event::ScanFinished { source, kind, duration, .. } => {
+                let Some(counts) = self.of(source) else { return };
+                counts.scans += 1;
+                counts.scan_time = counts.scan_time.saturating_add(*duration);
+                counts.scan_buckets[bucket(*duration)] += 1;
+                // A scan for late objects looks outside the open partitions: it says nothing of freshness.
+                if *kind != ScanKind::Late {
+                    counts.last_scan = Some(at);
+                }
+            }
+            Event::ScanFailed { source, .. } => {
+                let Some(counts) = self.of(source) else { return };
+                counts.scans += 1;
+                counts.scan_failures += 1;
+            }
+            Event::Pending { source, objects } => {
+                let Some(counts) = self.of(source) else { return };
+                counts.pending = *objects;
+            }
+            Event::ObjectPutBack { .. }
+            | Event::ObjectIgnored { .. }
+            | Event::ObjectRefusedLate { .. }
+            | Event::ObjectQuarantined { .. }
+            | Event::ObjectGone { .. }
+            | Event::ObjectMutated { .. }
+            | Event::Committed { .. }
+            | Event::CommitFailed { .. }
+            | Event::FirstScanComplete { .. }
+            | Event::ClassifierChanged
+            | Event::AzIdMissing { .. }
+            | Event::ForeignRegion { .. }
+            | Event::SeriesLimitReached { .. }
+            | Event::PartitionsSealed { .. }
+            | Event::HoursFolded { .. } => {}
+        }
+    }
+
+    /// When the open partitions of a source were last listed to the end by this process.
+    pub(super) fn last_scan(&self, source: &str) -> Option<Timestamp> {
+        self.0.get(source).and_then(|counts| counts.last_scan)
+    }
+
+    /// Objects of a source that are found and not settled.
+    pub(super) fn pending(&self, source: &str) -> u64 {
+        self.0.get(source).map_or(0, |counts| counts.pending)
+    }
+
+    fn of(&mut self, source: &str) -> Option<&mut SourceCounts> {
+        let counts = self.0.get_mut(source);
+        debug_assert!(counts.is_some(), "an event of a source that is not configured: {source}");
+        counts
+    }
+}
+
+/// The first bucket that a duration fits in.
+fn bucket(duration: Duration) -> usize {
+    let seconds = duration.as_secs_f64();
+    SCAN_SECONDS.iter().position(|bound| seconds <= *bound).unwrap_or(SCAN_SECONDS.len())
+}
+
+/// The counters at the moment of a scrape, with the scans that earlier processes committed.
+#[derive(Debug)]
+pub(super) struct Counted {
+    /// Counters of this process.
+    pub(super) own: SelfMetrics,
+    /// The last full scan that is committed, by source. `None` until the state is loaded: until then nobody knows.
+    pub(super) committed_scans: Option<BTreeMap<Arc<str>, Timestamp>>,
+}
+
+impl Collector for Counted {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut page = Families::new(encoder);
+        let each = || self.own.0.iter().map(|(source, counts)| (&**source, counts));
+        page.family(
+            &catalog::OBJECTS_PENDING,
+            each().map(|(source, counts)| ([source], Value::Int(counts.pending))),
+        )?;
+        let requests = each().flat_map(|(source, counts)| {
+            Operation::ALL.map(|operation| {
+                ([source, operation.as_str()], Value::Int(counts.requests[operation as usize]))
+            })
+        });
+        page.family(&catalog::STORE_REQUESTS, requests)?;
+        let failures = each().flat_map(|(source, counts)| {
+            Operation::ALL.into_iter().flat_map(move |operation| {
+                FailureReason::ALL.map(|reason| {
+                    let count = counts.failures[operation as usize][reason as usize];
+                    ([source, operation.as_str(), reason.as_str()], Value::Int(count))
+                })
+            })
+        });
+        page.family(&catalog::STORE_REQUEST_FAILURES, failures)?;
+        page.family(&catalog::SCANS, each().map(|(source, counts)| ([source], Value::Int(counts.scans))))?;
+        page.family(
+            &catalog::SCAN_FAILURES,
+            each().map(|(source, counts)| ([source], Value::Int(counts.scan_failures))),
+        )?;
+        page.family(
+            &catalog::SCAN_DURATION,
+            each().map(|(source, counts)| ([source], counts.scan_duration())),
+        )?;
+        let scans = self.committed_scans.iter().flat_map(|committed| {
+            each().map(|(source, counts)| {
+                ([source], moment(counts.last_scan.max(committed.get(source).copied())))
+            })
+        });
+        page.family(&catalog::LAST_SCAN_SUCCESS, scans)
+    }
+}
+
+impl SourceCounts {
+    fn scan_duration(&self) -> Value {
+        let bounds = SCAN_SECONDS.into_iter().chain([f64::INFINITY]);
+        Value::Buckets {
+            sum: self.scan_time.as_secs_f64(),
+            buckets: bounds.zip(self.scan_buckets.iter().copied()).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts() -> (SelfMetrics, Arc<str>) {
+        let source: Arc<str> = Arc::from("a");
+        (SelfMetrics::new([&source]), source)
+    }
+
+    fn finished(source: &Arc<str>, kind: ScanKind, millis: u64) -> Event {
+        let duration = Duration::from_millis(millis);
+        Event::ScanFinished { source: source.clone(), kind, listed: 1, found: 1, duration }
+    }
+
+    #[test]
+    fn the_index_of_every_enum_value_is_its_place_in_all() {
+        for (index, operation) in Operation::ALL.into_iter().enumerate() {
+            assert_eq!(operation as usize, index);
+        }
+        for (index, reason) in FailureReason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, index);
+        }
+    }
+
+    #[test]
+    fn a_failed_request_is_a_request_too() {
+        let (mut own, source) = counts();
+        for failure in [None, Some(FailureReason::Throttled)] {
+            let event = Event::StoreRequest { source: source.clone(), operation: Operation::Get, failure };
+            own.observe(&event, Timestamp(1));
+        }
+        let counts = &own.0[&source];
+        assert_eq!(counts.requests, [0, 2]);
+        assert_eq!(counts.failures[Operation::Get as usize][FailureReason::Throttled as usize], 1);
+        assert_eq!(counts.failures.as_flattened().iter().sum::<u64>(), 1);
+    }
+
+    #[test]
+    fn only_scans_of_open_partitions_make_a_source_fresh() {
+        let (mut own, source) = counts();
+        own.observe(&finished(&source, ScanKind::Full, 70), Timestamp(10));
+        own.observe(&finished(&source, ScanKind::Recent, 70), Timestamp(20));
+        own.observe(&finished(&source, ScanKind::Late, 70), Timestamp(30));
+        assert_eq!(own.last_scan(&source), Some(Timestamp(20)));
+        let failed = Event::ScanFailed {
+            source: source.clone(),
+            kind: ScanKind::Full,
+            reason: FailureReason::Denied,
+            error: String::new(),
+            retry_in: Duration::ZERO,
+        };
+        own.observe(&failed, Timestamp(40));
+        assert_eq!(own.last_scan(&source), Some(Timestamp(20)));
+        assert_eq!((own.0[&source].scans, own.0[&source].scan_failures), (4, 1));
+    }
+
+    #[test]
+    fn durations_go_to_the_first_bucket_they_fit() {
+        let (mut own, source) = counts();
+        for millis in [10, 11, 300_000, 300_001] {
+            own.observe(&finished(&source, ScanKind::Full, millis), Timestamp(1));
+        }
+        assert_eq!(own.0[&source].scan_buckets, [1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1]);
+        assert_eq!(own.0[&source].scan_time, Duration::from_millis(600_022));
+    }
+}

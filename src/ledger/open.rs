@@ -1,0 +1,280 @@
+//! Opening a state file: what may be used is used, and everything else is refused with its remedy.
+//!
+//! A missing file is the only fresh start. It is made under another name and renamed, so that a file under the
+//! right name always has its tables.
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, HashMap},
+    fs::{self, File},
+    io::{ErrorKind, Read},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
+
+use super::{
+    Bounds, Ledger, OpenReport, Options, PriceInForce,
+    book::Book,
+    error::{LedgerError, OpenError},
+    load::stored,
+    lock::{LockFile, beside},
+    schema::{APPLICATION_ID, VERSION, charge_code, migrate},
+    sealed::SealedCache,
+};
+use crate::{
+    limits,
+    model::{Snapshot, Timestamp},
+};
+
+/// What every SQLite file begins with (<https://www.sqlite.org/fileformat.html>, 1.3).
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+
+/// Prepared statements kept: more than the ledger has.
+const STATEMENTS: usize = 64;
+
+impl Ledger {
+    /// Opens the state for writing, as its only writer, or makes it when it is missing.
+    ///
+    /// # Errors
+    /// See [`OpenError`]. The file is not changed then.
+    pub fn open(path: &Path, options: &Options, now: Timestamp) -> Result<(Self, OpenReport), OpenError> {
+        let path = resolve(path)?;
+        let lock = LockFile::acquire(&path)?;
+        let created = !exists(&path)?;
+        if created {
+            create(&path, options, now)?;
+        }
+        check_writable(&path)?;
+        let conn = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        let failed = |error| OpenError::from_sqlite(&path, error);
+        check_content(&path, &conn)?;
+        prepare(&conn).map_err(failed)?;
+        let (sources, classifier_changed) = configure(&conn, options, now).map_err(failed)?;
+        let mut ledger = Self {
+            conn,
+            path: path.clone(),
+            series_limit: options.series_limit,
+            bounds: Bounds::default(),
+            sources: BTreeMap::new(),
+            series: HashMap::new(),
+            newest_hour: None,
+            book: Book::default(),
+            sealed: RefCell::new(SealedCache::default()),
+            snapshot: Arc::new(Snapshot::default()),
+            _lock: lock,
+        };
+        ledger.load(&sources).map_err(failed)?;
+        let unfinished = ledger.died_over().map_err(|error| match error {
+            LedgerError::Storage { source, .. } => failed(source),
+            other => OpenError::Corrupt { path: path.clone(), detail: other.to_string(), source: None },
+        })?;
+        let fresh = !ledger.snapshot.first_scan_complete;
+        Ok((ledger, OpenReport { created, fresh, classifier_changed, unfinished }))
+    }
+}
+
+/// The path with its folder checked, and a symbolic link followed, so that two names of one file share one lock.
+fn resolve(path: &Path) -> Result<PathBuf, OpenError> {
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    match fs::metadata(folder) {
+        Ok(metadata) if metadata.is_dir() => {}
+        Ok(_) => return Err(OpenError::FolderMissing { folder: folder.to_owned() }),
+        Err(error) if error.kind() == ErrorKind::NotFound || error.kind() == ErrorKind::NotADirectory => {
+            return Err(OpenError::FolderMissing { folder: folder.to_owned() });
+        }
+        Err(error) => return Err(OpenError::Unreadable { path: folder.to_owned(), source: error.into() }),
+    }
+    Ok(fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()))
+}
+
+/// Whether there is a state file. A log without its file is not a missing state but a damaged one.
+fn exists(path: &Path) -> Result<bool, OpenError> {
+    match fs::metadata(path) {
+        Ok(_) => return Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(OpenError::Unreadable { path: path.to_owned(), source: error.into() }),
+    }
+    let wal = beside(path, "-wal");
+    if fs::metadata(&wal).is_ok_and(|metadata| metadata.len() > 0) {
+        return Err(OpenError::Orphaned { path: path.to_owned(), wal });
+    }
+    Ok(false)
+}
+
+/// Makes a state file with tables and no content.
+fn create(path: &Path, options: &Options, now: Timestamp) -> Result<(), OpenError> {
+    let new = beside(path, ".new");
+    for left_over in [new.clone(), beside(&new, "-journal"), beside(path, "-wal"), beside(path, "-shm")] {
+        match fs::remove_file(&left_over) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(OpenError::from_write(&left_over, error));
+            }
+            _ => {}
+        }
+    }
+    let failed = |error| OpenError::from_sqlite(path, error);
+    let conn = Connection::open(&new).map_err(failed)?;
+    fill(&conn, options, now).map_err(failed)?;
+    conn.close().map_err(|(_, error)| failed(error))?;
+    fs::rename(&new, path).map_err(|error| OpenError::from_write(path, error))?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|error| OpenError::from_write(folder, error))
+}
+
+fn fill(conn: &Connection, options: &Options, now: Timestamp) -> rusqlite::Result<()> {
+    // Not yet in WAL mode: all there is must be in the one file that is renamed.
+    conn.pragma_update(None, "synchronous", "FULL")?;
+    let transaction = Transaction::new_unchecked(conn, TransactionBehavior::Immediate)?;
+    conn.pragma_update(None, "application_id", APPLICATION_ID)?;
+    migrate(conn, 0)?;
+    conn.execute(
+        "INSERT INTO state (id, created_at, classifier, first_scan_complete, object_bytes) VALUES (1, ?, ?, 0, 0)",
+        params![now.0, options.classifier_fingerprint],
+    )?;
+    transaction.commit()
+}
+
+fn check_writable(path: &Path) -> Result<(), OpenError> {
+    match File::options().read(true).write(true).open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if File::open(path).is_ok() => Err(OpenError::from_write(path, error)),
+        Err(error) => Err(OpenError::Unreadable { path: path.to_owned(), source: error.into() }),
+    }
+}
+
+/// Looks at the first bytes, then lets SQLite open the file.
+pub(super) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, OpenError> {
+    let unreadable =
+        |error: std::io::Error| OpenError::Unreadable { path: path.to_owned(), source: error.into() };
+    let mut head = Vec::new();
+    File::open(path).and_then(|file| file.take(100).read_to_end(&mut head)).map_err(unreadable)?;
+    if head.is_empty() {
+        return Err(OpenError::Empty { path: path.to_owned() });
+    }
+    if head.iter().all(|byte| *byte == 0) {
+        let detail = "it begins with zeros".to_owned();
+        return Err(OpenError::Corrupt { path: path.to_owned(), detail, source: None });
+    }
+    if !head.starts_with(MAGIC) {
+        let detail = "it is no SQLite file".to_owned();
+        return Err(OpenError::Foreign { path: path.to_owned(), detail });
+    }
+    let failed = |error| OpenError::from_sqlite(path, error);
+    let conn = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(failed)?;
+    conn.busy_timeout(limits::STATE_BUSY_TIMEOUT).map_err(failed)?;
+    check_owner(path, &conn)?;
+    Ok(conn)
+}
+
+/// Refuses files of other programs and of later versions of this one.
+fn check_owner(path: &Path, conn: &Connection) -> Result<(), OpenError> {
+    let number = |name: &str| -> Result<i32, OpenError> {
+        conn.pragma_query_value(None, name, |row| row.get(0))
+            .map_err(|error| OpenError::from_sqlite(path, error))
+    };
+    let application = number("application_id")?;
+    if application != APPLICATION_ID {
+        let detail = format!("its application_id is {application}, not {APPLICATION_ID}");
+        return Err(OpenError::Foreign { path: path.to_owned(), detail });
+    }
+    let found = number("user_version")?;
+    if found > VERSION {
+        return Err(OpenError::Newer { path: path.to_owned(), found, known: VERSION });
+    }
+    if found < 1 {
+        let detail = format!("no version of this program has written version {found}");
+        return Err(OpenError::Corrupt { path: path.to_owned(), detail, source: None });
+    }
+    Ok(())
+}
+
+/// Reads every page once: damage is found now, not in the middle of the work.
+fn check_content(path: &Path, conn: &Connection) -> Result<(), OpenError> {
+    let verdict: String = conn
+        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        .map_err(|error| OpenError::from_sqlite(path, error))?;
+    if verdict == "ok" {
+        return Ok(());
+    }
+    Err(OpenError::Corrupt { path: path.to_owned(), detail: verdict, source: None })
+}
+
+fn prepare(conn: &Connection) -> rusqlite::Result<()> {
+    conn.set_prepared_statement_cache_capacity(STATEMENTS);
+    // The answer is the mode that is in force; a file system without shared memory keeps the old one.
+    let mode: String = conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(rusqlite::Error::SqliteFailure(
+            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN),
+            Some(format!("the journal mode stays {mode}")),
+        ));
+    }
+    conn.pragma_update(None, "synchronous", "FULL")?;
+    conn.pragma_update(None, "foreign_keys", true)?;
+    conn.pragma_update(None, "temp_store", "MEMORY")?;
+    conn.query_row(&format!("PRAGMA journal_size_limit = {}", limits::STATE_LOG_BYTES), [], |_| Ok(()))
+}
+
+/// Brings the file to this version and this configuration. Returns the ids of the configured sources by name, and
+/// whether the classifier is another one.
+fn configure(
+    conn: &Connection,
+    options: &Options,
+    now: Timestamp,
+) -> rusqlite::Result<(BTreeMap<Arc<str>, i64>, bool)> {
+    let transaction = Transaction::new_unchecked(conn, TransactionBehavior::Immediate)?;
+    let version: i32 = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version < VERSION {
+        migrate(conn, version)?;
+    }
+    let mut sources = BTreeMap::new();
+    for source in &options.sources {
+        let id = conn.query_row(
+            "INSERT INTO source (url, name) VALUES (?, ?)
+             ON CONFLICT (url) DO UPDATE SET name = excluded.name RETURNING id",
+            params![source.url, source.name],
+            |row| row.get(0),
+        )?;
+        sources.insert(source.name.clone(), id);
+    }
+    for price in &options.prices {
+        note_price(conn, price, now)?;
+    }
+    let classifier: String = conn.query_row("SELECT classifier FROM state", [], |row| row.get(0))?;
+    let changed = classifier != options.classifier_fingerprint;
+    if changed {
+        conn.execute("UPDATE state SET classifier = ?", [&options.classifier_fingerprint])?;
+    }
+    transaction.commit()?;
+    Ok((sources, changed))
+}
+
+/// Appends a price when it is not the one that was in force.
+fn note_price(conn: &Connection, price: &PriceInForce, now: Timestamp) -> rusqlite::Result<()> {
+    let PriceInForce { aws_region, charge, price } = price;
+    let charge: i64 = charge_code(*charge);
+    let wanted = (stored(price.per_gigabyte.0), stored(price.unit.bytes()));
+    let last: Option<(i64, i64)> = conn
+        .query_row(
+            "SELECT nano_usd_per_gigabyte, gigabyte_bytes FROM price
+             WHERE aws_region = ? AND charge_id = ? ORDER BY id DESC LIMIT 1",
+            params![aws_region, charge],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .optional()?;
+    if last != Some(wanted) {
+        conn.execute(
+            "INSERT INTO price (aws_region, charge_id, since, nano_usd_per_gigabyte, gigabyte_bytes)
+             VALUES (?, ?, ?, ?, ?)",
+            params![aws_region, charge, now.0, wanted.0, wanted.1],
+        )?;
+    }
+    Ok(())
+}

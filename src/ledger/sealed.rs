@@ -1,0 +1,224 @@
+//! Objects of sealed partitions: sorted lists of hashes, read from the file when asked for.
+//!
+//! An object is looked for in every sealed partition whose prefix its key begins with, not only in the one that the
+//! present layout names: a changed layout must not count anything again.
+
+use std::{collections::HashMap, sync::Arc};
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{
+    book::Digest,
+    error::{LedgerError, while_doing},
+};
+use crate::{
+    limits,
+    model::{ObjectId, Partition},
+};
+
+/// What a sealed partition says about an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum SealedKind {
+    /// Would be read if the configuration let it in.
+    Ignored,
+    /// Would be counted if the lookback reached it.
+    RefusedLate,
+    /// Done with.
+    Settled,
+}
+
+/// Sorted hashes, end to end.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct HashList(Vec<u8>);
+
+impl HashList {
+    /// From any order; doubles are dropped.
+    pub(super) fn from_digests(mut digests: Vec<Digest>) -> Self {
+        digests.sort_unstable();
+        digests.dedup();
+        Self(digests.iter().flat_map(|digest| digest.0).collect())
+    }
+
+    fn from_blob(blob: Vec<u8>) -> Result<Self, LedgerError> {
+        let list = Self(blob);
+        let (entries, rest) = list.0.as_chunks::<{ Digest::BYTES }>();
+        if !rest.is_empty() || !entries.is_sorted() {
+            return Err(LedgerError::Corrupt(
+                "a list of sealed objects is not a sorted list of hashes".into(),
+            ));
+        }
+        Ok(list)
+    }
+
+    fn entries(&self) -> &[[u8; Digest::BYTES]] {
+        self.0.as_chunks().0
+    }
+
+    fn contains(&self, digest: Digest) -> bool {
+        self.entries().binary_search(&digest.0).is_ok()
+    }
+
+    pub(super) fn digests(&self) -> impl Iterator<Item = Digest> {
+        self.entries().iter().map(|entry| Digest(*entry))
+    }
+
+    fn len(&self) -> usize {
+        self.0.len() / Digest::BYTES
+    }
+}
+
+/// A row of `sealed`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct SealedSet {
+    pub(super) settled: HashList,
+    pub(super) refused_late: HashList,
+    pub(super) ignored: HashList,
+}
+
+impl SealedSet {
+    /// Reads the lists of a partition; `None` when it was never sealed.
+    pub(super) fn load(conn: &Connection, partition: i64) -> Result<Option<Self>, LedgerError> {
+        let failed = while_doing("read a sealed partition");
+        let mut statement = conn
+            .prepare_cached("SELECT settled, refused_late, ignored FROM sealed WHERE partition_id = ?")
+            .map_err(&failed)?;
+        let blobs = statement
+            .query_row([partition], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .optional()
+            .map_err(&failed)?;
+        let Some((settled, refused_late, ignored)) = blobs else { return Ok(None) };
+        Ok(Some(Self {
+            settled: HashList::from_blob(settled)?,
+            refused_late: HashList::from_blob(refused_late)?,
+            ignored: HashList::from_blob(ignored)?,
+        }))
+    }
+
+    /// Writes the lists of a partition.
+    pub(super) fn store(&self, conn: &Connection, partition: i64) -> rusqlite::Result<()> {
+        conn.prepare_cached(
+            "INSERT INTO sealed (partition_id, settled, refused_late, ignored) VALUES (?, ?, ?, ?)
+             ON CONFLICT (partition_id) DO UPDATE SET
+                settled = excluded.settled, refused_late = excluded.refused_late, ignored = excluded.ignored",
+        )?
+        .execute(params![partition, self.settled.0, self.refused_late.0, self.ignored.0])?;
+        Ok(())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn len(&self) -> usize {
+        self.settled.len() + self.refused_late.len() + self.ignored.len()
+    }
+
+    fn find(&self, digest: Digest) -> Option<SealedKind> {
+        if self.settled.contains(digest) {
+            Some(SealedKind::Settled)
+        } else if self.refused_late.contains(digest) {
+            Some(SealedKind::RefusedLate)
+        } else if self.ignored.contains(digest) {
+            Some(SealedKind::Ignored)
+        } else {
+            None
+        }
+    }
+}
+
+/// Lists that were read lately. Holds at most [`limits::SEALED_CACHE_HASHES`] hashes, or one partition.
+#[derive(Debug, Default)]
+pub(super) struct SealedCache {
+    sets: HashMap<i64, (u64, SealedSet)>,
+    hashes: usize,
+    clock: u64,
+    /// For a partition the sealed ones at its prefix and above.
+    above: HashMap<Partition, Arc<[i64]>>,
+}
+
+impl SealedCache {
+    /// Forgets everything: partitions were sealed.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// What the sealed partitions say about an object; the strongest word counts.
+    pub(super) fn find(
+        &mut self,
+        conn: &Connection,
+        id: &ObjectId,
+        digest: Digest,
+        partition: &Partition,
+    ) -> Result<Option<SealedKind>, LedgerError> {
+        let mut found = None;
+        for place in self.places_above(conn, partition)?.iter() {
+            found = found.max(self.find_in(conn, *place, digest)?);
+        }
+        // Folders below the partition's own: names of AWS have none, so this is for changed layouts.
+        for (slash, _) in id.key.match_indices('/') {
+            if slash + 1 > partition.prefix.len() {
+                for place in places_at(conn, &id.bucket, &id.key[..=slash])? {
+                    found = found.max(self.find_in(conn, place, digest)?);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn find_in(
+        &mut self,
+        conn: &Connection,
+        partition: i64,
+        digest: Digest,
+    ) -> Result<Option<SealedKind>, LedgerError> {
+        self.clock += 1;
+        if let Some((used, set)) = self.sets.get_mut(&partition) {
+            *used = self.clock;
+            return Ok(set.find(digest));
+        }
+        let set = SealedSet::load(conn, partition)?.unwrap_or_default();
+        let kind = set.find(digest);
+        self.hashes += set.len();
+        self.sets.insert(partition, (self.clock, set));
+        while self.hashes > limits::SEALED_CACHE_HASHES && self.sets.len() > 1 {
+            let oldest = self.sets.iter().min_by_key(|(_, (used, _))| *used).map(|(id, _)| *id);
+            if let Some((_, dropped)) = oldest.and_then(|id| self.sets.remove(&id)) {
+                self.hashes -= dropped.len();
+            }
+        }
+        Ok(kind)
+    }
+
+    fn places_above(&mut self, conn: &Connection, partition: &Partition) -> Result<Arc<[i64]>, LedgerError> {
+        if let Some(places) = self.above.get(partition) {
+            return Ok(places.clone());
+        }
+        let prefix = &*partition.prefix;
+        let mut places = places_at(conn, &partition.bucket, prefix)?;
+        if !prefix.is_empty() {
+            places.extend(places_at(conn, &partition.bucket, "")?);
+        }
+        for (slash, _) in prefix.match_indices('/').filter(|(slash, _)| slash + 1 < prefix.len()) {
+            places.extend(places_at(conn, &partition.bucket, &prefix[..=slash])?);
+        }
+        if self.above.len() >= limits::SEALED_CACHE_PARTITIONS {
+            self.above.clear();
+        }
+        let places: Arc<[i64]> = places.into();
+        self.above.insert(partition.clone(), places.clone());
+        Ok(places)
+    }
+}
+
+/// Sealed partitions with exactly this prefix.
+fn places_at(conn: &Connection, bucket: &str, prefix: &str) -> Result<Vec<i64>, LedgerError> {
+    let failed = while_doing("look for sealed partitions");
+    let mut statement = conn
+        .prepare_cached(
+            "SELECT p.id FROM partition p JOIN sealed s ON s.partition_id = p.id
+             WHERE p.bucket = ? AND p.prefix = ?",
+        )
+        .map_err(&failed)?;
+    let rows = statement.query_map(params![bucket, prefix], |row| row.get(0)).map_err(&failed)?;
+    rows.collect::<Result<_, _>>().map_err(&failed)
+}

@@ -1,0 +1,254 @@
+//! Which files are used, and which are refused with what remedy. Never a silent new start.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    process::{Command, Stdio},
+};
+
+use super::*;
+
+fn refused(place: &Place) -> OpenError {
+    let before = fs::read(place.path()).ok();
+    let error = Ledger::open(&place.path(), &options(), NOW).unwrap_err();
+    assert_eq!(fs::read(place.path()).ok(), before, "a refused file is not touched");
+    assert!(error.to_string().contains("flowcost.db"), "{error}");
+    error
+}
+
+/// A state with some content in more than a page or two, closed.
+fn filled() -> Place {
+    let place = Place::new();
+    let mut ledger = place.open();
+    let batch: Vec<Settled> =
+        (0..500).map(|index| counted(index % 9, &format!("object {index}"), 1)).collect();
+    ledger.commit(&batch, NOW).unwrap();
+    place
+}
+
+#[test]
+fn a_missing_file_is_a_fresh_start() {
+    let place = Place::new();
+    let (ledger, report) = open(&place.path(), &options());
+    assert!(report.created && report.fresh);
+    assert!(ledger.snapshot().state_bytes > 4_096);
+    let name = |name: &str| place.0.path().join(name).exists();
+    assert!(name("flowcost.db") && name("flowcost.db.lock") && !name("flowcost.db.new"));
+    assert_eq!(shell(&place.path(), "PRAGMA application_id"), i64::from(schema::APPLICATION_ID));
+    assert_eq!(shell(&place.path(), "PRAGMA user_version"), 1);
+    drop(ledger);
+    assert!(!open(&place.path(), &options()).1.created);
+}
+
+#[test]
+fn a_start_that_was_killed_while_making_the_file_is_a_fresh_start() {
+    let place = Place::new();
+    fs::write(lock::beside(&place.path(), ".new"), b"half a file").unwrap();
+    fs::write(lock::beside(&place.path(), ".new-journal"), b"half a journal").unwrap();
+    assert!(open(&place.path(), &options()).1.created);
+    assert!(!lock::beside(&place.path(), ".new").exists());
+}
+
+#[test]
+fn a_missing_folder() {
+    let place = Place::new();
+    let error = Ledger::open(&place.0.path().join("no/flowcost.db"), &options(), NOW).unwrap_err();
+    assert!(matches!(&error, OpenError::FolderMissing { folder } if folder.ends_with("no")), "{error}");
+}
+
+#[test]
+fn an_empty_file() {
+    let place = Place::new();
+    fs::write(place.path(), b"").unwrap();
+    assert!(matches!(refused(&place), OpenError::Empty { .. }));
+    assert!(matches!(Ledger::open_read_only(&place.path()), Err(OpenError::Empty { .. })));
+}
+
+#[test]
+fn files_of_others() {
+    let place = Place::new();
+    fs::write(place.path(), b"a shopping list\n".repeat(500)).unwrap();
+    assert!(matches!(refused(&place), OpenError::Foreign { .. }));
+    fs::remove_file(place.path()).unwrap();
+    Connection::open(place.path()).unwrap().execute_batch("CREATE TABLE theirs (x)").unwrap();
+    assert!(matches!(refused(&place), OpenError::Foreign { .. }));
+    assert!(matches!(Ledger::open_read_only(&place.path()), Err(OpenError::Foreign { .. })));
+}
+
+#[test]
+fn damaged_files() {
+    let whole = fs::read(filled().path()).unwrap();
+    let damages: [(&str, fn(&mut Vec<u8>)); 5] = [
+        ("cut in half", |bytes| bytes.truncate(bytes.len() / 2)),
+        ("cut inside the header", |bytes| bytes.truncate(50)),
+        ("cut after the first page", |bytes| bytes.truncate(4_096)),
+        ("zeros all over", |bytes| bytes.fill(0)),
+        ("zeros behind the first page", |bytes| bytes[4_096..].fill(0)),
+    ];
+    for (name, damage) in damages {
+        let place = Place::new();
+        let mut bytes = whole.clone();
+        damage(&mut bytes);
+        fs::write(place.path(), bytes).unwrap();
+        let error = refused(&place);
+        assert!(matches!(error, OpenError::Corrupt { .. }), "{name}: {error:?}");
+    }
+}
+
+#[test]
+fn flipped_bytes_never_panic_and_mostly_refuse() {
+    let whole = fs::read(filled().path()).unwrap();
+    let mut random = fastrand::Rng::with_seed(7);
+    for _ in 0..60 {
+        let place = Place::new();
+        let mut bytes = whole.clone();
+        let at = random.usize(100..bytes.len());
+        let end = (at + 64).min(bytes.len());
+        bytes[at..end].fill_with(|| random.u8(..));
+        fs::write(place.path(), bytes).unwrap();
+        // Some flips are in unused space or inside a text; none may be a panic.
+        let _ = Ledger::open(&place.path(), &options(), NOW);
+    }
+}
+
+#[test]
+fn a_file_that_lost_a_table_or_has_a_strange_word_is_damaged() {
+    for sql in [
+        "DROP VIEW ledger; DROP VIEW ledger_charges; DROP TABLE charge_hour",
+        "UPDATE object SET outcome = 'misplaced'",
+        "UPDATE traffic_total SET bytes = -1",
+        "UPDATE partition SET open = 0",
+        "PRAGMA user_version = 0",
+        "DELETE FROM state",
+    ] {
+        let place = filled();
+        Connection::open(place.path()).unwrap().execute_batch(sql).unwrap();
+        let error = Ledger::open(&place.path(), &options(), NOW).unwrap_err();
+        assert!(matches!(error, OpenError::Corrupt { .. }), "{sql}: {error:?}");
+    }
+}
+
+#[test]
+fn a_file_of_a_later_version() {
+    let place = filled();
+    Connection::open(place.path()).unwrap().pragma_update(None, "user_version", 2).unwrap();
+    let error = refused(&place);
+    assert!(matches!(error, OpenError::Newer { found: 2, known: 1, .. }), "{error}");
+}
+
+#[test]
+fn a_log_without_its_file() {
+    let place = filled();
+    fs::remove_file(place.path()).unwrap();
+    fs::write(lock::beside(&place.path(), "-wal"), b"some frames").unwrap();
+    assert!(matches!(refused(&place), OpenError::Orphaned { .. }));
+}
+
+#[test]
+fn a_folder_in_the_place_of_the_file() {
+    let place = Place::new();
+    fs::create_dir(place.path()).unwrap();
+    let error = Ledger::open(&place.path(), &options(), NOW).unwrap_err();
+    assert!(matches!(error, OpenError::Unreadable { .. } | OpenError::NotWritable { .. }), "{error:?}");
+}
+
+#[test]
+fn what_cannot_be_written() {
+    let place = Place::new();
+    fs::create_dir(lock::beside(&place.path(), ".lock")).unwrap();
+    let error = Ledger::open(&place.path(), &options(), NOW).unwrap_err();
+    assert!(matches!(error, OpenError::NotWritable { .. }), "{error:?}");
+
+    let place = filled();
+    let read_only = |path: &Path| {
+        let mut permissions = fs::metadata(path).unwrap().permissions();
+        permissions.set_readonly(true);
+        fs::set_permissions(path, permissions).unwrap();
+        fs::File::options().write(true).open(path).is_err()
+    };
+    // A privileged user may write all the same; then there is nothing to refuse.
+    if read_only(&place.path()) {
+        assert!(matches!(refused(&place), OpenError::NotWritable { .. }));
+    }
+    let error = |kind: std::io::ErrorKind| OpenError::from_write(Path::new("x"), kind.into());
+    assert!(matches!(error(std::io::ErrorKind::PermissionDenied), OpenError::NotWritable { .. }));
+    assert!(matches!(error(std::io::ErrorKind::ReadOnlyFilesystem), OpenError::NotWritable { .. }));
+    assert!(matches!(error(std::io::ErrorKind::StorageFull), OpenError::Storage { .. }));
+}
+
+#[test]
+fn another_program_that_writes() {
+    let place = filled();
+    let shell = Connection::open(place.path()).unwrap();
+    shell.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let error = OpenError::from_sqlite(
+        &place.path(),
+        rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY), None),
+    );
+    assert!(matches!(error, OpenError::Busy { .. }));
+    let mut ledger_less = Connection::open(place.path()).unwrap();
+    ledger_less.busy_timeout(std::time::Duration::ZERO).unwrap();
+    assert!(ledger_less.transaction_with_behavior(TransactionBehavior::Immediate).is_err());
+}
+
+#[test]
+fn a_second_handle_is_refused_and_told_the_holder() {
+    let place = Place::new();
+    let first = place.open();
+    let error = refused(&place);
+    let OpenError::Locked { holder, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(holder.pid, std::process::id().to_string());
+    assert!(!holder.host.is_empty() && holder.host != "?");
+    assert!(error.to_string().contains(&holder.pid) && error.to_string().contains(&holder.host));
+    // Another name of the same file is the same file.
+    let link = place.0.path().join("link.db");
+    std::os::unix::fs::symlink(place.path(), &link).unwrap();
+    assert!(matches!(Ledger::open(&link, &options(), NOW), Err(OpenError::Locked { .. })));
+    drop(first);
+    drop(place.open());
+    fs::write(lock::beside(&place.path(), ".lock"), b"1 some host, long ago, with quite a lot of text\n")
+        .unwrap();
+    drop(place.open());
+}
+
+const HOLD: &str = "FLOWCOST_TEST_HOLD";
+
+/// Not a test of its own: the second process of the next one.
+#[test]
+fn holder_process() {
+    let Some(path) = std::env::var_os(HOLD) else { return };
+    let mut ledger = open(Path::new(&path), &options()).0;
+    ledger.commit(&[counted(0, "x", 7)], NOW).unwrap();
+    ledger.begin_decoding(&candidate(&partition(0), "poison")).unwrap();
+    println!("holding");
+    std::io::stdout().flush().unwrap();
+    let _ = std::io::stdin().read_line(&mut String::new());
+}
+
+#[test]
+fn another_process_holds_the_lock_until_it_is_killed() {
+    let place = Place::new();
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "ledger::tests::opening::holder_process", "--nocapture"])
+        .env(HOLD, place.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.map_while(Result::ok).any(|line| line.contains("holding")));
+    let error = refused_by_lock(&place);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(error, child.id().to_string());
+    let ledger = place.open();
+    assert_eq!(bytes(&ledger.snapshot()), 7, "committed before the kill");
+    assert_eq!(shell(&place.path(), "SELECT attempts FROM attempt"), 1, "journalled before the kill");
+}
+
+fn refused_by_lock(place: &Place) -> String {
+    match Ledger::open(&place.path(), &options(), NOW) {
+        Err(OpenError::Locked { holder, .. }) => holder.pid,
+        other => panic!("{other:?}"),
+    }
+}
