@@ -7,6 +7,7 @@
 pub(crate) mod addr;
 pub(crate) mod cases;
 mod charge;
+pub(crate) mod exporter;
 mod nat;
 pub(crate) mod random;
 mod record;
