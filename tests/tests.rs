@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
+mod oracle;
 mod support;
 
 mod architecture;
@@ -10,6 +11,9 @@ mod configs;
 mod demo_folder;
 mod exposition;
 mod ingest;
+mod parity;
+mod pipeline_property;
 mod s3_faults;
+mod semantics;
 mod server;
 mod store_contract;
