@@ -193,8 +193,8 @@ impl<'a> Draft<'a> {
         }
         let place = self.open_partition(partition, source)?;
         self.write_object(digest, listed, name, place, &before, target)?;
-        self.next.object_bytes = plus(self.next.object_bytes, settled.fetched);
         if step == Step::Settle {
+            self.next.object_bytes = plus(self.next.object_bytes, settled.fetched);
             self.count(target.state.outcome);
         }
         if let Some(delta) = delta {

@@ -6,6 +6,7 @@ fn batch(round: i64) -> Vec<Settled> {
     let mut batch: Vec<Settled> =
         (0..4).map(|index| counted(index, &format!("r{round}-{index}"), 10)).collect();
     batch.push(settled(5, &format!("q{round}"), quarantined(QuarantineReason::Schema)));
+    batch.push(counted(10 + round, "new partition", 1));
     batch.push(settled(round, "new key", Settlement::Counted(delta(round, &format!("z{round}"), 3))));
     batch
 }
@@ -139,11 +140,11 @@ fn other_writes_fail_without_trace_too() {
     assert_eq!(ledger.snapshot(), before);
     assert_eq!(ledger.scan_progress("ops"), None);
     assert_eq!(ledger.book.attempts.len(), 1);
-    assert_eq!(ledger.book.partitions.len(), 5);
+    assert_eq!(ledger.book.partitions.len(), 6);
     assert_eq!(ledger.quarantined().unwrap()[0].retries, 0);
     assert_eq!(outcome(&ledger, 2, "r1-2"), Some(ObjectOutcome::Counted));
     ledger.conn.pragma_update(None, "query_only", false).unwrap();
-    assert_eq!(ledger.seal("ops", Timestamp(i64::MAX)).unwrap(), 5);
+    assert_eq!(ledger.seal("ops", Timestamp(i64::MAX)).unwrap(), 6);
     assert!(ledger.fold(Hour(i64::MAX / 3600)).unwrap() > 0);
 }
 

@@ -78,9 +78,10 @@ fn files_of_others() {
 #[test]
 fn damaged_files() {
     let whole = fs::read(filled().path()).unwrap();
-    let damages: [(&str, fn(&mut Vec<u8>)); 5] = [
+    let damages: [(&str, fn(&mut Vec<u8>)); 6] = [
         ("cut in half", |bytes| bytes.truncate(bytes.len() / 2)),
         ("cut inside the header", |bytes| bytes.truncate(50)),
+        ("cut inside the first page", |bytes| bytes.truncate(300)),
         ("cut after the first page", |bytes| bytes.truncate(4_096)),
         ("zeros all over", |bytes| bytes.fill(0)),
         ("zeros behind the first page", |bytes| bytes[4_096..].fill(0)),
