@@ -34,6 +34,9 @@ const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// Length of the header of an SQLite file.
 const HEADER_BYTES: usize = 100;
 
+/// Symbolic links followed one after another.
+const LINKS: usize = 16;
+
 /// Prepared statements kept: more than the ledger has.
 const STATEMENTS: usize = 64;
 
@@ -78,21 +81,31 @@ impl Ledger {
     }
 }
 
-/// The path with its folder checked, and a symbolic link followed, so that two names of one file share one lock.
+/// The path with its folder checked and symbolic links followed, so that two names of one file share one lock, and
+/// a link to a volume that is not there is not replaced by a new file.
 fn resolve(path: &Path) -> Result<PathBuf, OpenError> {
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    match fs::metadata(folder) {
-        Ok(metadata) if metadata.is_dir() => {}
-        Ok(_) => return Err(OpenError::FolderMissing { folder: folder.to_owned() }),
-        Err(error) if error.kind() == ErrorKind::NotFound || error.kind() == ErrorKind::NotADirectory => {
-            return Err(OpenError::FolderMissing { folder: folder.to_owned() });
+    let mut path = path.to_owned();
+    for _ in 0..LINKS {
+        let folder = folder_of(&path).to_owned();
+        match fs::metadata(&folder) {
+            Ok(metadata) if metadata.is_dir() => {}
+            Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                return Err(OpenError::Unreadable { path: folder, source: error.into() });
+            }
+            _ => return Err(OpenError::FolderMissing { folder }),
         }
-        Err(error) => return Err(OpenError::Unreadable { path: folder.to_owned(), source: error.into() }),
+        match fs::read_link(&path) {
+            Ok(target) => path = folder.join(target),
+            // No link, or nothing there at all.
+            Err(_) => return Ok(fs::canonicalize(&path).unwrap_or(path)),
+        }
     }
-    Ok(fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()))
+    let source = std::io::Error::other("too many symbolic links");
+    Err(OpenError::Unreadable { path, source: source.into() })
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Whether there is a state file. A log without its file is not a missing state but a damaged one.
@@ -125,7 +138,7 @@ fn create(path: &Path, options: &Options, now: Timestamp) -> Result<(), OpenErro
     fill(&conn, options, now).map_err(failed)?;
     conn.close().map_err(|(_, error)| failed(error))?;
     fs::rename(&new, path).map_err(|error| OpenError::from_write(path, error))?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     File::open(folder)
         .and_then(|folder| folder.sync_all())
         .map_err(|error| OpenError::from_write(folder, error))

@@ -89,6 +89,24 @@ fn a_file_that_became_read_only() {
 }
 
 #[test]
+fn another_program_that_writes() {
+    let place = Place::new();
+    let mut ledger = place.open();
+    ledger.conn.busy_timeout(std::time::Duration::ZERO).unwrap();
+    let shell = Connection::open(place.path()).unwrap();
+    shell.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let before = ledger.snapshot();
+    assert!(matches!(ledger.commit(&batch(1), NOW), Err(LedgerError::Storage { .. })));
+    assert_eq!(ledger.snapshot(), before);
+    shell.execute_batch("ROLLBACK").unwrap();
+    ledger.commit(&batch(1), NOW).unwrap();
+    // One that only reads is no hindrance.
+    shell.execute_batch("BEGIN; SELECT * FROM ledger").unwrap();
+    ledger.commit(&batch(2), NOW).unwrap();
+    assert_eq!(ledger.snapshot().objects.get(ObjectOutcome::Counted), 12);
+}
+
+#[test]
 fn a_failure_at_every_table() {
     let tables = [
         ("INSERT", "object"),
