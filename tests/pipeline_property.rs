@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use fastrand::Rng;
 use flowcost_exporter::{
-    ledger::{HourRows, Ledger, OpenError, Options, SourceSpec},
+    ledger::{Ledger, OpenError, Options, SourceSpec, Sums},
     model::{
         Candidate, Charge, Hour, Listed, ObjectId, ObjectOutcome, Settled, Settlement, Snapshot, Timestamp,
     },
@@ -254,7 +254,7 @@ fn hours(path: &Path) -> Tables {
     let mut tables = Tables::default();
     Ledger::open_read_only(path)
         .unwrap()
-        .for_each_hour(|hour: Hour, rows: HourRows| -> Result<(), OpenError> {
+        .for_each_hour(|hour: Hour, rows: Sums| -> Result<(), OpenError> {
             for (key, counts) in &rows.traffic {
                 tables.traffic.insert((hour.0, exporter::labels(key)), exporter::traffic_sums(counts));
             }
