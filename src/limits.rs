@@ -81,6 +81,12 @@ pub const BATCH_TEXT_BYTES: usize = 4 << 20;
 /// Headers of one text object: a day of 5-minute files put together has 288, or a few times that.
 pub const TEXT_HEADERS: u32 = 10_000;
 
+/// Columns of one text header. All fields of all versions are some seventy.
+pub const TEXT_COLUMNS: usize = 1_000;
+
+/// Gzip members that one line may run through and still be cut where one of them begins with a header.
+pub const TEXT_SEAMS: usize = 256;
+
 /// Distinct values of a text column that are remembered from batch to batch; beyond, the column begins anew. The
 /// addresses of a large cluster fit.
 pub const INTERNED_VALUES: usize = 1 << 15;

@@ -17,3 +17,4 @@ mod s3_faults;
 mod semantics;
 mod server;
 mod store_contract;
+mod text_files;

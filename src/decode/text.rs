@@ -41,7 +41,7 @@ impl TextReader {
     /// Reads the header.
     pub(super) fn open(input: Input, limits: &DecodeLimits) -> Result<Self, DecodeError> {
         let mut lines = Lines::new(Gunzip::new(&input, limits.decompressed_bytes));
-        let table = match lines.next()? {
+        let table = match lines.next(|first, second| Table::binds(first) && Table::binds(second))? {
             None => None,
             Some(line) => Some(Table::of_first_line(line.text)?),
         };
@@ -57,7 +57,7 @@ impl TextReader {
         let Some(mut table) = self.next.take().or_else(|| self.table.take()) else { return Ok(None) };
         let mut text = 0;
         while table.rows() < limits::BATCH_ROWS && text < limits::BATCH_TEXT_BYTES {
-            let Some(line) = self.lines.next()? else { break };
+            let Some(line) = self.lines.next(|line, next| table.ends_before(line, next))? else { break };
             let bytes = table.split(line.text);
             // A header among the records is never taken for one of them: what it has for `bytes` is a name.
             let doubtful = matches!(bytes, None | Some(IntCell::Bad));

@@ -1,6 +1,9 @@
 //! What a header looks like among the lines.
 
-use crate::decode::{Field, columns};
+use crate::{
+    decode::{Field, columns},
+    limits,
+};
 
 /// Names of flow logs that no field is read from, versions 2 to 11.
 const NOT_READ: [&str; 38] = [
@@ -49,16 +52,17 @@ const NOT_READ: [&str; 38] = [
 /// their names. No record is like that, and a header with many names of a later version still is.
 pub(super) fn is_header(line: &[u8]) -> bool {
     let (mut fields, mut known) = (0_usize, 0_usize);
-    for field in line.split(|byte| *byte == b' ') {
+    for field in line.split(|byte| *byte == b' ').take(limits::TEXT_COLUMNS) {
         fields += 1;
         known += usize::from(is_name(field));
     }
     known * 2 >= fields || (known >= 3 && columns::bind(names(line).iter().map(String::as_str)).is_ok())
 }
 
-/// The fields of a header. What is not UTF-8 gets replacement characters: it can equal no name.
+/// The fields of a header, at most one more than [`limits::TEXT_COLUMNS`]. What is not UTF-8 gets replacement characters: it can equal no name.
 pub(super) fn names(line: &[u8]) -> Vec<String> {
-    line.split(|byte| *byte == b' ').map(|name| String::from_utf8_lossy(name).into_owned()).collect()
+    let fields = line.split(|byte| *byte == b' ').take(limits::TEXT_COLUMNS + 1);
+    fields.map(|name| String::from_utf8_lossy(name).into_owned()).collect()
 }
 
 fn is_name(field: &[u8]) -> bool {

@@ -4,10 +4,7 @@
 
 use memchr::memchr;
 
-use super::{
-    gunzip::{Gunzip, Piece},
-    header::is_header,
-};
+use super::gunzip::{Gunzip, Piece};
 use crate::{
     decode::{DecodeError, refuse},
     limits,
@@ -30,8 +27,8 @@ pub(super) struct Lines {
     /// What of the buffer is not yet a line.
     start: usize,
     end: usize,
-    /// Where in that part the last gzip member began, if it began in the middle of a line.
-    seam: Option<usize>,
+    /// Where in the line that is not yet complete gzip members began, at most [`limits::TEXT_SEAMS`].
+    seams: Vec<usize>,
     ended: bool,
     number: u64,
 }
@@ -40,19 +37,27 @@ impl Lines {
     /// Begins a text.
     pub(super) fn new(gunzip: Gunzip) -> Self {
         let buffer = vec![0; limits::TEXT_BUFFER_BYTES].into_boxed_slice();
-        Self { gunzip, buffer, start: 0, end: 0, seam: None, ended: false, number: 0 }
+        Self { gunzip, buffer, start: 0, end: 0, seams: Vec::new(), ended: false, number: 0 }
     }
 
-    /// The next line that is not blank. The last may lack its line end.
-    pub(super) fn next(&mut self) -> Result<Option<Line<'_>>, DecodeError> {
+    /// The next line that is not blank. The last may lack its line end, and so may the last of a gzip member: a line
+    /// that goes on into the next member is cut there if `are_two` says so of the halves.
+    pub(super) fn next(
+        &mut self,
+        mut are_two: impl FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<Option<Line<'_>>, DecodeError> {
         loop {
             let Some((mut end, mut next)) = self.find_end()? else { return Ok(None) };
             let start = self.start;
-            if let Some(seam) = self.seam.take_if(|seam| *seam < next)
-                && is_header(without_cr(&self.buffer[seam..end]))
-            {
-                // The text of the member before lacked its last line end.
-                (end, next) = (seam, seam);
+            let line = |from: usize, to: usize| without_cr(&self.buffer[from..to]);
+            let cut = self.seams.iter().position(|seam| are_two(line(start, *seam), line(*seam, end)));
+            match cut {
+                Some(at) => {
+                    next = self.seams[at];
+                    end = next;
+                    self.seams.drain(..=at);
+                }
+                None => self.seams.clear(),
             }
             self.start = next;
             self.number += 1;
@@ -87,12 +92,13 @@ impl Lines {
     /// Puts more text behind what there is, which is no whole line and so leaves room.
     fn fill(&mut self) -> Result<(), DecodeError> {
         self.buffer.copy_within(self.start..self.end, 0);
-        self.seam = self.seam.map(|seam| seam - self.start);
+        self.seams.iter_mut().for_each(|seam| *seam -= self.start);
         self.end -= self.start;
         self.start = 0;
         match self.gunzip.read(&mut self.buffer[self.end..])? {
             Piece::Bytes(size) => self.end += size,
-            Piece::Seam => self.seam = Some(self.end).filter(|end| *end > 0),
+            Piece::Seam if self.end > 0 && self.seams.len() < limits::TEXT_SEAMS => self.seams.push(self.end),
+            Piece::Seam => {}
             Piece::End => self.ended = true,
         }
         Ok(())

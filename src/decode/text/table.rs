@@ -62,6 +62,10 @@ impl Table {
 
     fn new(header: &[u8]) -> Result<Self, DecodeError> {
         let names = names(header);
+        if names.len() > limits::TEXT_COLUMNS {
+            let detail = format!("more than {} columns", limits::TEXT_COLUMNS);
+            return Err(refuse(QuarantineReason::Schema, detail));
+        }
         let Binding { columns, set } = bind(names.iter().map(String::as_str))?;
         let bytes = columns.iter().find(|(field, _)| *field == Field::Bytes);
         let (_, bytes_at) = *bytes.expect("without `bytes` nothing is bound");
@@ -89,6 +93,21 @@ impl Table {
     /// Whether this line is the header.
     pub(super) fn is_bound_by(&self, line: &[u8]) -> bool {
         self.header == line
+    }
+
+    /// Whether a line is a header that can be used.
+    pub(super) fn binds(line: &[u8]) -> bool {
+        Self::new(line).is_ok()
+    }
+
+    /// Whether a line is whole and what follows without a line end is another header: text that was put together
+    /// from files whose last line had no end.
+    pub(super) fn ends_before(&mut self, line: &[u8], next: &[u8]) -> bool {
+        match self.split(line) {
+            // A header that is cut is no record, even if it is cut after as many names as there are columns.
+            Some(IntCell::Value(_) | IntCell::Null) => is_header(next) && !is_header(line),
+            Some(IntCell::Bad) | None => self.is_bound_by(line) && Self::binds(next),
+        }
     }
 
     /// Records of the batch so far.
