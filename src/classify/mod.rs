@@ -4,6 +4,7 @@
 //! what anything costs.
 
 pub mod charges;
+mod fault;
 pub mod ports;
 mod record;
 pub mod vantage;
@@ -16,6 +17,7 @@ use ipnet::IpNet;
 use crate::{model::Charge, pricing::Prices};
 
 pub use charges::ChargeSet;
+pub use fault::fault;
 pub use ports::GroupId;
 pub use record::{ObjectClassifier, Verdict, VerdictKey};
 pub use zones::ZoneId;

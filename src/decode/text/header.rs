@@ -70,6 +70,5 @@ fn is_name(field: &[u8]) -> bool {
         name.len() == field.len()
             && name.bytes().zip(field).all(|(a, b)| a == *b || (a == b'_' && *b == b'-'))
     };
-    Field::ALL.iter().any(|field| field.names().iter().any(|name| is(name)))
-        || NOT_READ.iter().any(|name| is(name))
+    Field::ALL.iter().any(|field| field.names().iter().any(&is)) || NOT_READ.iter().any(is)
 }
