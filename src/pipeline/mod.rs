@@ -4,6 +4,7 @@
 //! when a cycle is cut short stays; the rest is found again, because it is not in the set of settled keys.
 
 mod committer;
+mod overlaps;
 mod source;
 
 use std::{
@@ -191,9 +192,15 @@ impl Pipeline {
         for source in &mut self.sources {
             source.begin(context).await?;
         }
+        let requests = context.ledger.with(|ledger| ledger.take_requests()).await?;
+        if requests.dropped > 0 {
+            context.tell(&Event::QuarantineDropped { objects: requests.dropped });
+        }
         let (done, queue) = mpsc::channel(limits::COMMIT_OBJECTS);
-        let scans =
-            join_all(self.sources.iter_mut().map(|source| source.run(context, beat, done.clone(), &stop)));
+        let scans = join_all(self.sources.iter_mut().map(|source| {
+            let asked = requests.retry.iter().filter(|candidate| source.owns(candidate)).cloned().collect();
+            source.run(context, beat, asked, done.clone(), &stop)
+        }));
         // The committer ends when the last sender is gone: each scan drops its own.
         drop(done);
         let (outcomes, committed) = tokio::join!(scans, self.committer.run(context, &counters, queue, &stop));

@@ -17,7 +17,7 @@ use super::{Context, Done, SourceParts, backoff};
 use crate::{
     accumulate::digest,
     classify::Classifier,
-    discover::{Discovery, Found, Scan, window},
+    discover::{self, Discovery, Found, Scan, window},
     event::{Event, ScanKind},
     fetch::{FetchError, fetch},
     ledger::{Known, LedgerError},
@@ -130,11 +130,13 @@ impl Source {
             .await
     }
 
-    /// Lists and reads. Ends when everything found is with the committer or put back.
+    /// Lists and reads, also what was `asked` for in quarantine. Ends when everything found is with the committer or
+    /// put back.
     pub(super) async fn run(
         &mut self,
         context: &Context,
         beat: bool,
+        asked: Vec<Candidate>,
         done: mpsc::Sender<Done>,
         stop: &CancellationToken,
     ) -> Option<Outcome> {
@@ -156,10 +158,13 @@ impl Source {
         let progress = context.ledger.with(move |ledger| ledger.scan_progress(&name)).await?;
         let begin = progress.begin;
         let open = window::open(now, context.settings.lookback, begin, progress.scanned_through);
-        let listed = if full { open } else { open.recent(now) };
-        let scan = self.discovery.scan(listed, full);
+        let scan = if full {
+            self.discovery.scan(open, true)
+        } else {
+            self.discovery.scan_some(open.recent(now), context.settings.poll_interval)
+        };
         let (candidates, backlog) = mpsc::channel(limits::BACKLOG_OBJECTS);
-        let list = self.list(context, kind, scan, candidates, &done, stop);
+        let list = self.list(context, kind, scan, asked, candidates, &done, stop);
         let read = self.read(context, backlog, &done, stop);
         let (scan, ()) = tokio::join!(list, read);
         let mut scan = scan?;
@@ -243,11 +248,13 @@ impl Source {
     }
 
     /// Lists to the end and passes on what is not settled. `None` when it was stopped.
+    #[allow(clippy::too_many_arguments, reason = "what a source has in one cycle")]
     async fn list(
         &self,
         context: &Context,
         kind: ScanKind,
         mut scan: Scan,
+        mut asked: Vec<Candidate>,
         candidates: mpsc::Sender<Candidate>,
         done: &mpsc::Sender<Done>,
         stop: &CancellationToken,
@@ -262,6 +269,9 @@ impl Source {
             queued.insert(candidate.listed.id.clone());
             self.queue(&candidates, candidate, stop).await?;
         }
+        // One that could not be read waits like any other. What is new is read before what was asked for.
+        asked.retain(|candidate| !self.counters.waiting().contains_key(&candidate.listed.id));
+        queued.extend(asked.iter().map(|candidate| candidate.listed.id.clone()));
         let mut new = 0;
         while let Some(found) = until(stop, scan.next(&*self.store)).await? {
             for work in self.difference(context, found, stop).await? {
@@ -280,6 +290,13 @@ impl Source {
                 }
             }
             self.counters.tell(context);
+        }
+        if !asked.is_empty() {
+            let source = self.name.clone();
+            context.tell(&Event::QuarantineRetried { source, objects: asked.len() as u64 });
+        }
+        for candidate in asked {
+            self.queue(&candidates, candidate, stop).await?;
         }
         let duration = context.clock.elapsed().saturating_sub(began);
         if !scan.has_failed() {
@@ -382,7 +399,7 @@ impl Source {
     async fn settle(
         &self,
         context: &Context,
-        candidate: Candidate,
+        mut candidate: Candidate,
         stop: &CancellationToken,
     ) -> Option<Settled> {
         let _slot = until(stop, context.slots.acquire()).await?.ok()?;
@@ -399,6 +416,13 @@ impl Source {
                 return Some(Settled { candidate, settlement: Settlement::Gone, fetched: 0 });
             }
             Ok(Err(FetchError::Store(error))) => {
+                if error.reason == FailureReason::Changed {
+                    // No scan may come by here again: what is there now is read next time.
+                    let now = discover::look_up(&*self.store, &candidate.listed.id.key);
+                    if let Ok(Some(listed)) = until(stop, now).await? {
+                        candidate.listed = listed;
+                    }
+                }
                 self.put_back(context, candidate, error.reason, chain(&error));
                 return None;
             }
@@ -503,7 +527,10 @@ fn decide(source: &Arc<str>, found: Found, known: Option<Known>) -> Option<Work>
         (None, None | Some((ObjectOutcome::RefusedLate | ObjectOutcome::Gone, _))) => {
             Some(Work::Read(candidate))
         }
-        (None, Some((ObjectOutcome::Ignored, Some(IgnoreReason::TransitGateway)))) => None,
+        (
+            None,
+            Some((ObjectOutcome::Ignored, Some(IgnoreReason::TransitGateway | IgnoreReason::Dropped))),
+        ) => None,
         (None, Some((ObjectOutcome::Ignored, _))) => Some(Work::Read(candidate)),
         // Write-once objects that differ are another object in a quarantined one's place.
         (None, Some((ObjectOutcome::Quarantined, _))) => changed.then_some(Work::Read(candidate)),
