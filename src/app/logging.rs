@@ -16,9 +16,12 @@ pub fn start(level: LogLevel, format: LogFormat) {
     let libraries = if level == LogLevel::Error { "error" } else { "warn" };
     let filter = EnvFilter::new(format!("{libraries},flowcost_exporter={own}"));
     let layer = match format {
-        LogFormat::Logfmt => {
-            tracing_logfmt::builder().with_target(false).with_span_name(false).layer().boxed()
-        }
+        LogFormat::Logfmt => tracing_logfmt::builder()
+            .with_target(false)
+            .with_span_name(false)
+            .layer()
+            .with_writer(std::io::stderr)
+            .boxed(),
         LogFormat::Json => tracing_subscriber::fmt::layer()
             .json()
             .flatten_event(true)

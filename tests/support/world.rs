@@ -105,9 +105,13 @@ impl World {
         let hour = key.split("hour=").nth(1).unwrap()[..2].parse::<i64>().unwrap();
         let day = key.split("day=").nth(1).unwrap()[..2].parse::<i64>().unwrap();
         let start = Hour(NOON / 3600 - 12 + (day - 10) * 24 + hour);
+        self.delta_in(key, start, PartitionSpan::Hour)
+    }
+
+    /// The same for an object of any layout.
+    pub(crate) fn delta_in(&self, key: &str, start: Hour, span: PartitionSpan) -> ObjectDelta {
         let prefix = &key[..=key.rfind('/').unwrap()];
-        let bucket = "s3://logs".into();
-        let partition = Partition { bucket, prefix: prefix.into(), start, span: PartitionSpan::Hour };
+        let partition = Partition { bucket: "s3://logs".into(), prefix: prefix.into(), start, span };
         match digest(Input::Whole(self.bucket.content(key)), &partition, &self.classifier, &LIMITS) {
             Settlement::Counted(delta) => delta,
             other => panic!("{key}: {other:?}"),
@@ -126,23 +130,27 @@ impl World {
 
     /// An exporter that opens the state as a new process would.
     pub(crate) fn start(&self, observer: Observer) -> Pipeline {
+        self.start_with(observer, |_| {})
+    }
+
+    /// The same with another source.
+    pub(crate) fn start_with(&self, observer: Observer, change: impl FnOnce(&mut SourceSpec)) -> Pipeline {
         let (ledger, report) = self.open();
         self.shown.lock().unwrap().push(ledger.snapshot());
         let shown = self.shown.clone();
-        let source = SourceParts {
-            spec: SourceSpec {
-                name: "logs".into(),
-                bucket: "s3://logs".into(),
-                prefix: String::new(),
-                region: demo::REGION.to_owned(),
-                layout: Layout::parse("auto").unwrap(),
-                accounts: Vec::new(),
-                regions: Vec::new(),
-                flow_log_ids: Vec::new(),
-            },
-            store: Arc::new(self.bucket.clone()),
-            classifier: self.classifier.clone(),
+        let mut spec = SourceSpec {
+            name: "logs".into(),
+            bucket: "s3://logs".into(),
+            prefix: String::new(),
+            region: demo::REGION.to_owned(),
+            layout: Layout::parse("auto").unwrap(),
+            accounts: Vec::new(),
+            regions: Vec::new(),
+            flow_log_ids: Vec::new(),
         };
+        change(&mut spec);
+        let source =
+            SourceParts { spec, store: Arc::new(self.bucket.clone()), classifier: self.classifier.clone() };
         let settings = Settings {
             poll_interval: Duration::from_secs(60),
             lookback: LOOKBACK,
