@@ -254,5 +254,8 @@ pub const BLOCKING_THREADS: usize = 8;
 /// How often the demo writes a file.
 pub const DEMO_FILE_EVERY: Duration = Duration::from_secs(3);
 
+/// Accounts and regions of a source that `check --reach` names.
+pub const REACH_ROOTS: usize = 20;
+
 /// Pages of a listing that `check --reach` reads of a source.
 pub const REACH_PAGES: usize = 20;

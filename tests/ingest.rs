@@ -246,7 +246,11 @@ fn an_object_that_is_gone_before_it_is_read_counts_when_it_comes_back() {
 }
 
 /// An observer that ends the cycle at the n-th event, by a panic or by a stop.
-fn ends_at(event: usize, seen: Arc<AtomicUsize>, end: impl Fn() + Send + Sync + 'static) -> Observer {
+pub(crate) fn ends_at(
+    event: usize,
+    seen: Arc<AtomicUsize>,
+    end: impl Fn() + Send + Sync + 'static,
+) -> Observer {
     Arc::new(move |_| {
         if seen.fetch_add(1, Ordering::Relaxed) == event {
             end();
@@ -263,6 +267,17 @@ fn eventful() -> (World, Vec<String>) {
     (world, keys)
 }
 
+/// Panics called "crash" are not printed.
+pub(crate) fn quiet_crashes() {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        let ours = info.payload().downcast_ref::<&str>().is_some_and(|text| *text == "crash");
+        if !ours {
+            hook(info);
+        }
+    }));
+}
+
 fn settle_and_compare(world: &World, keys: &[String], event: usize) {
     run(world, 2);
     let compared = catch_unwind(AssertUnwindSafe(|| {
@@ -276,13 +291,7 @@ fn settle_and_compare(world: &World, keys: &[String], event: usize) {
 
 #[test]
 fn a_crash_at_every_event_of_the_cycle_loses_nothing_and_doubles_nothing() {
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        let ours = info.payload().downcast_ref::<&str>().is_some_and(|text| *text == "crash");
-        if !ours {
-            hook(info);
-        }
-    }));
+    quiet_crashes();
     for event in 0.. {
         let (world, keys) = eventful();
         let seen = Arc::new(AtomicUsize::new(0));

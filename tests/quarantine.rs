@@ -2,9 +2,10 @@
 
 use std::{
     io::{BufRead, BufReader},
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    sync::mpsc,
+    sync::{Arc, atomic::AtomicUsize, mpsc},
     time::Duration,
 };
 
@@ -20,9 +21,12 @@ use flowcost_exporter::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{
-    events::Recorder,
-    world::{World, cycles},
+use crate::{
+    ingest,
+    support::{
+        events::Recorder,
+        world::{World, cycles},
+    },
 };
 
 const A: u64 = 111_111_111_111;
@@ -158,6 +162,50 @@ fn what_is_dropped_is_never_read_again_not_even_when_it_is_replaced() {
     assert_eq!(world.bucket.gets().len(), reads);
     world.assert_counted(&keys[..1]);
     assert_eq!(counts(&world), (1, 1, 0));
+}
+
+#[test]
+fn a_crash_at_every_event_of_a_retry_loses_nothing_and_doubles_nothing() {
+    ingest::quiet_crashes();
+    for event in 0.. {
+        let (world, keys, pipeline, _) = with_bad();
+        drop(pipeline);
+        let good = world.content(1, 2);
+        // Outside the window, so that nothing but the request can lead to it.
+        world.pass(80 * 3600);
+        cycles(world.start(Recorder::new().observer()), 1, &CancellationToken::new()).unwrap();
+        world.bucket.put(&keys[1], good);
+        ask(&world, Request::Retry, &keys[1..]);
+        let seen = Arc::new(AtomicUsize::new(0));
+        let mut pipeline = world.start(ingest::ends_at(event, seen, || panic!("crash")));
+        let crashed = catch_unwind(AssertUnwindSafe(|| {
+            cycle(&mut pipeline);
+            world.pass(31);
+            cycle(&mut pipeline);
+        }));
+        drop(pipeline);
+        let mut pipeline = world.start(Recorder::new().observer());
+        for _ in 0..3 {
+            cycle(&mut pipeline);
+            world.pass(31);
+        }
+        if world.last().sources["logs"].quarantined == 1 {
+            // Used up by a decoding that the process died in.
+            let (ledger, all) = Ledger::open_read_only(&world.state()).unwrap().quarantined().unwrap();
+            assert_eq!((ledger[0].request, ledger[0].retries, all), (None, 1, 1), "event {event}");
+            ask(&world, Request::Retry, &keys[1..]);
+            cycle(&mut pipeline);
+            world.pass(31);
+            cycle(&mut pipeline);
+        }
+        world.assert_counted(&keys);
+        world.assert_monotone();
+        assert_eq!(counts(&world), (1, 2, 0), "event {event}");
+        if crashed.is_ok() {
+            assert!(event > 6, "only {event} events");
+            return;
+        }
+    }
 }
 
 #[test]

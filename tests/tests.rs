@@ -15,6 +15,7 @@ mod layouts;
 mod parity;
 mod pipeline_property;
 mod quarantine;
+mod reach;
 mod s3_faults;
 mod semantics;
 mod server;

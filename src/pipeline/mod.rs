@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use committer::Committer;
 use source::Source;
+pub(crate) use source::panicked;
 
 use crate::{
     accumulate::DigestLimits,

@@ -544,7 +544,8 @@ fn decide(source: &Arc<str>, found: Found, known: Option<Known>) -> Option<Work>
     }
 }
 
-fn panicked(error: tokio::task::JoinError) -> Quarantine {
+/// What a panic over an object makes of it.
+pub(crate) fn panicked(error: tokio::task::JoinError) -> Quarantine {
     let detail = match error.try_into_panic() {
         Ok(panic) => panic
             .downcast_ref::<&str>()
