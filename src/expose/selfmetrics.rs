@@ -95,7 +95,7 @@ impl SelfMetrics {
             | Event::ClassifierChanged
             | Event::AzIdMissing { .. }
             | Event::ForeignRegion { .. }
-            | Event::SeriesLimitReached { .. }
+            | Event::SeriesLimitReached
             | Event::PartitionsSealed { .. }
             | Event::HoursFolded { .. } => {}
         }
