@@ -218,7 +218,7 @@ fn objects_that_are_no_flow_logs_each_get_their_outcome() {
 #[test]
 fn an_object_that_is_replaced_is_not_counted_again() {
     let world = World::new();
-    let keys = vec![world.put(A, 1, 1)];
+    let keys = [world.put(A, 1, 1)];
     run(&world, 1);
     let before = world.last();
     world.bucket.put(&keys[0], world.content(1, 5));

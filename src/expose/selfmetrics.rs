@@ -88,7 +88,7 @@ impl SelfMetrics {
             | Event::ClassifierChanged
             | Event::AzIdMissing { .. }
             | Event::ForeignRegion { .. }
-            | Event::SeriesLimitReached { .. }
+            | Event::SeriesLimitReached
             | Event::PartitionsSealed { .. }
             | Event::HoursFolded { .. } => {}
         }
