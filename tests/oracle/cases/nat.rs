@@ -13,6 +13,7 @@ pub(super) fn cases() -> Vec<Case> {
         legs_without_n(),
         no_packet_columns(),
         recognition(),
+        zonal_before_regional(),
         not_recognised(),
         regional(),
         gateway_zone(),
@@ -254,6 +255,27 @@ fn recognition() -> Vec<Case> {
             nat("out", "1c", "internet").charged(&["nat_processing", "nat_hop", "internet_egress"]),
         ),
     ]
+}
+
+/// The interface decides before the resource and the type: a regional gateway has no interface of its own.
+fn zonal_before_regional() -> Vec<Case> {
+    let mut cases = four("a configured interface with a resource_id", NA, results(), |row| {
+        at_gateway(row);
+        row.resource_id = s("nat-0unheard");
+    });
+    cases.extend(four("a configured interface of regional type", NA, results(), |row| {
+        at_gateway(row);
+        row.interface_type = s("regional_nat_gateway");
+    }));
+    cases.push(case(
+        "the resource decides before the private ip",
+        edit(seen("egress", NA, W1, NA, W1), |row| {
+            row.interface_id = None;
+            row.resource_id = s("nat-0unheard");
+        }),
+        out(),
+    ));
+    cases
 }
 
 fn not_recognised() -> Vec<Case> {
