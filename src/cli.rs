@@ -58,6 +58,16 @@ pub enum Command {
     Demo(DemoArgs),
     /// Validate the configuration and say what it means.
     Check(CheckArgs),
+    /// Ask a running exporter whether it is healthy; for containers without a shell.
+    Healthcheck(HealthcheckArgs),
+}
+
+/// Flags of `healthcheck`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct HealthcheckArgs {
+    /// What to ask.
+    #[arg(long, value_name = "URL", default_value = crate::healthcheck::DEFAULT_URL)]
+    pub url: String,
 }
 
 /// Flags of `demo`.
@@ -223,8 +233,6 @@ impl Flags {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     fn read(words: &str) -> Result<Cli, clap::Error> {
@@ -233,7 +241,7 @@ mod tests {
 
     #[test]
     fn the_definition_is_consistent() {
-        Cli::command().debug_assert();
+        <Cli as clap::CommandFactory>::command().debug_assert();
     }
 
     #[test]

@@ -3,8 +3,11 @@
 use std::{error::Error, io::Write as _, process::ExitCode};
 
 use flowcost_exporter::{
-    cli::{CheckArgs, Cli, Command, EXIT_RUNTIME, EXIT_USAGE, Flags, UsageError},
+    app::{self, AppError},
+    check,
+    cli::{CheckArgs, Cli, Command, DemoArgs, EXIT_RUNTIME, EXIT_USAGE, Flags, ListenHost, UsageError},
     config::{self, Config, ConfigError},
+    demo, healthcheck, limits,
 };
 
 fn main() -> ExitCode {
@@ -23,11 +26,14 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<(), Failure> {
-    cli.flags.reject_unsupported()?;
+    let flags = &cli.flags;
+    flags.reject_unsupported()?;
+    app::start_logging(flags.log_level, flags.log_format);
     match cli.command() {
-        Command::Serve => serve(&load(&cli.flags)?),
-        Command::Demo(_) => Err(Failure::Runtime("demo is not part of this build yet".into())),
-        Command::Check(args) => check(&load(&cli.flags)?, &args),
+        Command::Serve => Ok(app::serve(load(flags)?, &flags.listen_addresses(ListenHost::All))?),
+        Command::Demo(args) => demo(args, flags),
+        Command::Check(args) => check(&load(flags)?, &args),
+        Command::Healthcheck(args) => Ok(healthcheck::check(&args.url, limits::HEALTHCHECK_TIMEOUT)?),
     }
 }
 
@@ -35,22 +41,24 @@ fn load(flags: &Flags) -> Result<Config, Failure> {
     Ok(Config::load(flags.config_file()?, &config::environment())?)
 }
 
-fn serve(_config: &Config) -> Result<(), Failure> {
-    Err(Failure::Runtime("serve is not part of this build yet".into()))
+fn demo(args: DemoArgs, flags: &Flags) -> Result<(), Failure> {
+    let rows = args.rows_per_minute.map_or(demo::ROWS_PER_MINUTE, std::num::NonZeroU32::get);
+    let loopback = ListenHost::Ip(std::net::Ipv4Addr::LOCALHOST.into());
+    Ok(app::demo(args.dir, rows, &flags.listen_addresses(loopback), say)?)
 }
 
 /// Says what the configuration means; with `--reach`, also what its sources hold.
 fn check(config: &Config, args: &CheckArgs) -> Result<(), Failure> {
     say(&config.to_string());
     if args.reach {
-        reach(config)?;
+        let reach = app::block_on(check::reach(config, app::system_clock().now()))?;
+        say(&reach.text);
+        if !reach.ok {
+            return Err(Failure::Runtime("check: not every source can be read".into()));
+        }
     }
     say("check: ok\n");
     Ok(())
-}
-
-fn reach(_config: &Config) -> Result<(), Failure> {
-    Err(Failure::Runtime("check --reach is not part of this build yet".into()))
 }
 
 fn say(text: &str) {
@@ -93,5 +101,17 @@ impl From<UsageError> for Failure {
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         Self::Usage(Box::new(error))
+    }
+}
+
+impl From<AppError> for Failure {
+    fn from(error: AppError) -> Self {
+        Self::Runtime(Box::new(error))
+    }
+}
+
+impl From<healthcheck::HealthError> for Failure {
+    fn from(error: healthcheck::HealthError) -> Self {
+        Self::Runtime(Box::new(error))
     }
 }

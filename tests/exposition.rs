@@ -366,3 +366,33 @@ fn a_source_that_is_not_configured_any_more_is_not_shown_and_the_later_scan_coun
     let own = format!("flowcost_last_scan_success_timestamp_seconds{{source=\"eks-ops\"}} {}", NOW.0 - 60);
     assert!(scrape.contains(&own));
 }
+
+proptest::proptest! {
+    /// A label value cannot end a line, a sample or an exposition, whatever it says.
+    #[test]
+    fn any_label_value_stays_inside_its_sample(zone in ".{0,40}|(# EOF|# UNIT a b|[\"\\\\\n ])+") {
+        let exposition = Exposition::new(settings());
+        let traffic = BTreeMap::from([(key(&zone, "b", "other", NatDirection::None), counts(1, 2, 3, 0))]);
+        exposition.publish(Arc::new(Snapshot { traffic, first_scan_complete: true, ..Snapshot::default() }));
+        let (open, text) = (exposition.render(NOW, Format::OpenMetrics), exposition.render(NOW, Format::Text));
+        let lines = |scrape: &str| -> Vec<String> {
+            scrape.split('\n').filter(|line| !line.starts_with("# ")).map(str::to_owned).collect()
+        };
+        proptest::prop_assert_eq!(lines(&open), lines(&text));
+        let sample = samples(&text, catalog::PACKETS.name);
+        let value = sample[0].strip_prefix("flowcost_packets_total{src_zone=\"").expect("its first label");
+        let (value, rest) = value.rsplit_once("\",dst_zone=\"b\"").expect("its second label");
+        proptest::prop_assert_eq!(rest, ",port_group=\"other\",nat_direction=\"none\"} 2");
+        let mut plain = String::new();
+        let mut characters = value.chars();
+        while let Some(character) = characters.next() {
+            proptest::prop_assert!(character != '"' && character != '\n');
+            plain.push(if character == '\\' {
+                characters.next().map(|escaped| if escaped == 'n' { '\n' } else { escaped }).expect("one more")
+            } else {
+                character
+            });
+        }
+        proptest::prop_assert_eq!(plain, zone);
+    }
+}

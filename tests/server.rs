@@ -10,6 +10,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     task::JoinHandle,
+    time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -42,9 +43,7 @@ impl Server {
     async fn ask(&self, method: &str, path: &str, headers: &str) -> Response {
         let mut stream = self.connect().await;
         send(&mut stream, method, path, &format!("{headers}Connection: close\r\n")).await;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).await.expect("an answer");
-        Response::parse(&answer)
+        Response::parse(&read_out(&mut stream).await)
     }
 
     async fn get(&self, path: &str) -> Response {
@@ -100,8 +99,13 @@ impl Response {
 /// Reads what there is until the server closes; a reset is a close too.
 async fn read_out(stream: &mut TcpStream) -> Vec<u8> {
     let mut answer = Vec::new();
-    let _ = stream.read_to_end(&mut answer).await;
+    let _ = in_time(stream.read_to_end(&mut answer)).await;
     answer
+}
+
+/// A test fails rather than hangs. Far more than any bound that a test sets, far less than the defaults add up to.
+async fn in_time<T>(work: impl Future<Output = T>) -> T {
+    timeout(Duration::from_secs(30), work).await.expect("an end within 30 seconds")
 }
 
 #[tokio::test]
@@ -232,7 +236,12 @@ async fn what_is_no_http_is_refused() {
 
 #[tokio::test]
 async fn idle_sockets_cannot_keep_a_scraper_out() {
-    let bounds = Bounds { connections: 16, patience: Duration::from_millis(50), ..Bounds::default() };
+    let bounds = Bounds {
+        connections: 16,
+        patience: Duration::from_millis(50),
+        header_timeout: Duration::from_secs(3600),
+        ..Bounds::default()
+    };
     let server = Server::start(bounds).await;
     let mut idle = Vec::new();
     for _ in 0..100 {
@@ -269,15 +278,20 @@ async fn scrapes_that_are_not_read_are_bounded_and_cut() {
     let refused = server.get("/metrics").await;
     assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
     assert_eq!(server.get("/-/healthy").await.status, 200, "probes are not scrapes");
-    while server.get("/metrics").await.status != 200 {}
+    in_time(async { while server.get("/metrics").await.status != 200 {} }).await;
     assert!(!read_out(&mut lazy).await.is_empty(), "its connection was closed: this read ends");
 }
 
 #[tokio::test]
 async fn shutdown_finishes_the_responses_under_way() {
-    let server = Server::start(Bounds::default()).await;
+    // Longer than the test may take: no timeout may be what ends it.
+    let long = Duration::from_secs(3600);
+    let bounds = Bounds { grace: long, header_timeout: long, connection_timeout: long, ..Bounds::default() };
+    let server = Server::start(bounds).await;
     server.publish_much();
     let silent = server.connect().await;
+    let mut partial = server.connect().await;
+    partial.write_all(b"GET /metr").await.expect("it reads");
     let mut kept = server.connect().await;
     send(&mut kept, "GET", "/-/healthy", "").await;
     let mut reader = server.connect().await;
@@ -290,9 +304,9 @@ async fn shutdown_finishes_the_responses_under_way() {
     let response = Response::parse(&answer);
     let length = response.header("content-length").and_then(|length| length.parse().ok());
     assert_eq!(length, Some(response.body.len()));
-    assert_eq!(server.ended.await.expect("no panic"), Drained { cut: 0 });
+    assert_eq!(in_time(server.ended).await.expect("no panic"), Drained { cut: 0 });
     assert!(TcpStream::connect(server.address).await.is_err(), "nobody listens any more");
-    drop((silent, kept));
+    drop((silent, partial, kept));
 }
 
 #[tokio::test]
@@ -305,5 +319,5 @@ async fn shutdown_does_not_wait_for_ever() {
     let mut byte = [0];
     lazy.read_exact(&mut byte).await.expect("the answer has begun");
     server.stop.cancel();
-    assert_eq!(server.ended.await.expect("no panic"), Drained { cut: 1 });
+    assert_eq!(in_time(server.ended).await.expect("no panic"), Drained { cut: 1 });
 }

@@ -254,7 +254,7 @@ pub const NEWEST_RECORD: Metric = gauge(
 .kept();
 /// Label sets in use.
 pub const SERIES: Metric =
-    gauge("flowcost_series", "", "Label sets of flowcost_bytes_total, the overflow set included.").kept();
+    gauge("flowcost_series", "", "Label sets of flowcost_bytes_total, the overflow set included; counted also while they are not shown yet.").kept();
 /// Label sets allowed.
 pub const SERIES_LIMIT: Metric = gauge(
     "flowcost_series_limit",

@@ -7,8 +7,7 @@ use std::{fmt, sync::Arc};
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 
 use super::{
-    Readiness, Static,
-    catalog::{self, Metric},
+    Readiness, Static, catalog,
     encode::{Families, Value},
     month,
 };
@@ -47,31 +46,28 @@ impl Collector for Committed {
 
 /// The families that a first backlog must not show half-way.
 fn flows(page: &mut Families<'_>, snapshot: &Snapshot) -> fmt::Result {
-    let traffic: [(&Metric, fn(&FlowCounts) -> u64); 4] = [
-        (&catalog::BYTES, |counts| counts.bytes),
-        (&catalog::PACKETS, |counts| counts.packets),
-        (&catalog::FLOWS, |counts| counts.flows),
-        (&catalog::INTER_AZ_BYTES, |counts| counts.inter_az_bytes),
-    ];
-    for (metric, value) in traffic {
+    let mut traffic = |metric, value: fn(&FlowCounts) -> u64| {
         let samples = snapshot.traffic.iter().map(|(key, counts)| {
             let FlowKey { src_zone, dst_zone, port_group, nat_direction } = key;
             ([&**src_zone, dst_zone, port_group, nat_direction.as_str()], Value::Int(value(counts)))
         });
-        page.family(metric, samples)?;
-    }
-    let charges: [(&Metric, fn(&ChargeCounts) -> Value); 2] = [
-        (&catalog::CHARGED_BYTES, |counts| Value::Int(counts.bytes)),
-        (&catalog::COST, |counts| Value::Real(counts.cost.as_usd())),
-    ];
-    for (metric, value) in charges {
+        page.family(metric, samples)
+    };
+    traffic(&catalog::BYTES, |counts| counts.bytes)?;
+    traffic(&catalog::PACKETS, |counts| counts.packets)?;
+    traffic(&catalog::FLOWS, |counts| counts.flows)?;
+    // Zeros too: with the same label sets as bytes, a ratio by any label is there, and is 0 where nothing crosses.
+    traffic(&catalog::INTER_AZ_BYTES, |counts| counts.inter_az_bytes)?;
+
+    let mut charges = |metric, value: fn(&ChargeCounts) -> Value| {
         let samples = snapshot.charges.iter().map(|((charge, key), counts)| {
             let FlowKey { src_zone, dst_zone, port_group, nat_direction } = key;
             ([charge.as_str(), src_zone, dst_zone, port_group, nat_direction.as_str()], value(counts))
         });
-        page.family(metric, samples)?;
-    }
-    Ok(())
+        page.family(metric, samples)
+    };
+    charges(&catalog::CHARGED_BYTES, |counts| Value::Int(counts.bytes))?;
+    charges(&catalog::COST, |counts| Value::Real(counts.cost.as_usd()))
 }
 
 /// Counters of records and objects, and the size of the state.

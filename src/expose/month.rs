@@ -49,12 +49,9 @@ pub fn figures(cost: &HourlyCost, first_hour: Option<Hour>, now: Timestamp) -> M
     let mut figures = MonthFigures::default();
     for index in 0..Charge::ALL.len() {
         let to_date = sum(cost, index, start, open);
-        let rest = if mean_hours == 0 {
-            0
-        } else {
-            // Half up to a whole nano-dollar, divided last: no mean is ever rounded and then multiplied.
-            (sum(cost, index, mean_from, open) * uncovered + mean_hours / 2) / mean_hours
-        };
+        // Half up to a whole nano-dollar, divided last: no mean is ever rounded and then multiplied.
+        let rest = sum(cost, index, mean_from, open) * uncovered + mean_hours / 2;
+        let rest = rest.checked_div(mean_hours).unwrap_or(0);
         figures.to_date[index] = usd(to_date);
         figures.projected[index] = usd(to_date + rest);
     }
