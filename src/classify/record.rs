@@ -581,7 +581,7 @@ impl Row<'_> {
             Nat::Zonal(Some(gateway)) | Nat::Regional(Some(gateway)) => {
                 self.classifier.gateway_zones[gateway]
             }
-            Nat::Zonal(None) if self.interface_type() == InterfaceType::NatGateway => {
+            Nat::Zonal(None) | Nat::Regional(None) if self.interface_type() == InterfaceType::NatGateway => {
                 self.own_az_id().and_then(|(_, zone)| *zone)
             }
             Nat::Zonal(None) | Nat::Regional(None) => None,

@@ -415,6 +415,15 @@ fn gateway_zone() -> Vec<Case> {
         case("the gateway's zone, az_ids not heard, one that a zone names", at("apne1-az1"), hop())
             .config(|config| config.zones[0].az_id = None),
         case(
+            "the gateway's zone by its az_id, though its resource_id is a NAT gateway's, too",
+            edit(flow(A1, W1), |row| {
+                of_type(row);
+                row.resource_id = s("nat-0unheard");
+                row.az_id = s("apne1-az1");
+            }),
+            hop(),
+        ),
+        case(
             "the configured zone before the az_id",
             edit(seen("ingress", A1, NA, A1, W1), |row| {
                 at_gateway(row);
