@@ -7,6 +7,7 @@ mod support;
 mod architecture;
 mod demo_folder;
 mod exposition;
+mod kill;
 mod s3_faults;
 mod server;
 mod store_contract;
