@@ -9,5 +9,6 @@ mod demo_folder;
 mod exposition;
 mod kill;
 mod s3_faults;
+mod scale;
 mod server;
 mod store_contract;
