@@ -20,6 +20,7 @@ use flowcost_exporter::{
     ledger::{HourRows, Ledger, OpenError},
     limits,
     model::{Clock, Timestamp},
+    store::Operation,
 };
 use rusqlite::{Connection, OpenFlags};
 use tempfile::TempDir;
@@ -44,7 +45,7 @@ const BACKLOG: usize = 200;
 const ARRIVALS: usize = 60;
 
 /// All objects.
-const OBJECTS: usize = 1_500;
+const OBJECTS: usize = 1_100;
 
 /// Records of an object.
 const ROWS: usize = 40;
@@ -206,19 +207,23 @@ enum Moment {
     Scrapes(u64),
     /// While objects are decoded or wait for their commit.
     UnderWay,
+    /// As soon as another reader of the file sees a batch: the scraper has not seen it yet.
+    Committed,
 }
 
 impl Moment {
     fn draw(random: &mut fastrand::Rng) -> Self {
-        match random.u32(..8) {
+        match random.u32(..10) {
             0 => Self::Spawned,
-            1..=3 => Self::Lines(random.u32(1..8)),
-            4 => Self::Scrapes(random.u64(1..30)),
-            _ => Self::UnderWay,
+            1..=2 => Self::Lines(random.u32(1..8)),
+            3 => Self::Scrapes(random.u64(1..30)),
+            4..=5 => Self::UnderWay,
+            _ => Self::Committed,
         }
     }
 
-    /// Waits for it, but no longer than [`LIFE`], and then a little: the process is to be met in the midst of things.
+    /// Waits for it, but no longer than [`LIFE`], and mostly a little longer: the process is to be met in the midst of
+    /// things.
     fn wait(self, site: &Site, exporter: &mut Exporter, watched: &Watched, random: &mut fastrand::Rng) {
         let deadline = Instant::now() + LIFE;
         let left = || deadline.saturating_duration_since(Instant::now());
@@ -237,6 +242,13 @@ impl Moment {
                 while under_way(&site.state()) == 0 && !left().is_zero() {
                     let _ = exporter.line(Duration::from_millis(1));
                 }
+            }
+            Self::Committed => {
+                watched.look_at(exporter.address());
+                let settled = || ask(&site.state(), "SELECT count(*) FROM object");
+                let before = settled();
+                while settled() <= before && !left().is_zero() {}
+                return;
             }
         }
         let _ = exporter.line(Duration::from_micros(random.u64(..30_000)));
@@ -399,6 +411,28 @@ fn sigterm_amid_the_backlog_ends_in_good_order() {
     assert!(exporter.scrape().counted() >= counted.cast_unsigned());
     assert_eq!(read_all(&mut exporter, 600).kept(), site.sums());
     check_ledger(&site.state());
+}
+
+#[tokio::test]
+async fn sigterm_does_not_wait_for_a_store_that_hangs() {
+    let site = Site::new(1);
+    let server = S3Server::start().await;
+    let (file, _) = &site.files[0];
+    server.put("logs", file.to_str().unwrap(), fs::read(site.path("made").join(file)).unwrap());
+    for operation in [Operation::Get, Operation::List] {
+        server.set_fault(move |request| (request.operation == operation).then_some(Fault::Hang));
+        let config = site.path("s3.toml");
+        fs::write(&config, s3_config(&server, "logs", site.dir.path())).unwrap();
+        let before = server.requests(operation);
+        let mut exporter = Exporter::start_with(&config, &S3_KEYS);
+        let asked = server.wait_until(|server| server.requests(operation) > before);
+        tokio::time::timeout(PATIENCE, asked).await.expect("a request");
+        exporter.terminate();
+        let asked = Instant::now();
+        assert_eq!(exporter.end().code(), Some(0), "{operation:?}; {}", exporter.log());
+        assert!(asked.elapsed() < limits::SHUTDOWN_GRACE, "{operation:?}; the log:\n{}", exporter.log());
+        assert!(!exporter.log().contains("grace"), "{operation:?}; the log:\n{}", exporter.log());
+    }
 }
 
 #[test]

@@ -113,3 +113,14 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> io::Result<(u16, String)> 
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or_else(cut)?;
     Ok((status, body.to_owned()))
 }
+
+#[test]
+fn a_counter_that_falls_or_goes_is_seen() {
+    let before = Scrape::parse("# HELP a b\na{x=\"y z\"} 9007199254740993\nb 1.5\n");
+    assert_eq!(before.broken_by(&before), [""; 0]);
+    let grown = Scrape::parse("a{x=\"y z\"} 9007199254740994\nb 1.5\nc 1");
+    assert_eq!(before.broken_by(&grown), [""; 0]);
+    let fallen = Scrape::parse("a{x=\"y z\"} 9007199254740992\nb 1.25\n");
+    assert_eq!(before.broken_by(&fallen).len(), 2);
+    assert_eq!(before.broken_by(&Scrape::default()).len(), 2);
+}
