@@ -271,7 +271,7 @@ impl fmt::Display for PriceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotDecimal => f.write_str("must be a decimal number of USD, such as 0.045"),
-            Self::Negative => f.write_str("must not be negative; 0 means free"),
+            Self::Negative => f.write_str("must not be negative"),
             Self::TooFine => f.write_str("has more than 9 decimals; nano-dollars are the smallest unit"),
             Self::TooLarge(max) => write!(f, "must be at most {max} USD"),
         }

@@ -2,13 +2,20 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
 
+mod oracle;
 mod support;
 
 mod architecture;
+mod command_line;
+mod configs;
 mod demo_folder;
 mod exposition;
+mod ingest;
 mod kill;
+mod parity;
+mod pipeline_property;
 mod s3_faults;
 mod scale;
+mod semantics;
 mod server;
 mod store_contract;

@@ -228,8 +228,7 @@ impl Values {
             resource_id: texts(&batch.resource_id)
                 .map(|text| {
                     let gateway = text.as_ref().and_then(|id| classifier.by_resource.get(id).copied());
-                    let named = text.as_ref().is_some_and(|id| id.starts_with("nat-"));
-                    ResourceInfo { gateway, regional: gateway.is_some() || named }
+                    ResourceInfo { gateway, regional: text.as_ref().is_some_and(|id| id.starts_with("nat-")) }
                 })
                 .collect(),
         }
@@ -445,13 +444,15 @@ impl Row<'_> {
     fn nat(&self, addresses: Addresses<'_>, direction: Direction) -> Nat {
         let (by_interface, has_interface) =
             self.value_of(&self.batch.interface_id, &self.values.interface_id).copied().unwrap_or_default();
-        if let Some(gateway) = by_interface {
-            return Nat::Zonal(Some(gateway));
-        }
         let resource =
             self.value_of(&self.batch.resource_id, &self.values.resource_id).copied().unwrap_or_default();
+        let gateway = by_interface.or(resource.gateway);
+        // What a regional gateway writes has no address of its own, whichever way it was recognised.
         if resource.regional || self.interface_type() == InterfaceType::RegionalNatGateway {
-            return Nat::Regional(resource.gateway);
+            return Nat::Regional(gateway);
+        }
+        if gateway.is_some() {
+            return Nat::Zonal(gateway);
         }
         let captured_at = |info: &AddrInfo, fits: Direction| {
             let gateway = info.gateway?;
@@ -581,7 +582,7 @@ impl Row<'_> {
             Nat::Zonal(Some(gateway)) | Nat::Regional(Some(gateway)) => {
                 self.classifier.gateway_zones[gateway]
             }
-            Nat::Zonal(None) if self.interface_type() == InterfaceType::NatGateway => {
+            _ if self.interface_type() == InterfaceType::NatGateway => {
                 self.own_az_id().and_then(|(_, zone)| *zone)
             }
             Nat::Zonal(None) | Nat::Regional(None) => None,

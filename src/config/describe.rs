@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use super::{Config, SourceConfig};
+use super::{
+    Config, SourceConfig,
+    values::{show_duration, show_size},
+};
 use crate::{
     classify::{GatewaySpec, PortMatch, Vantage, ZoneSpec},
     model::{Charge, Gigabyte, NanoUsd},
@@ -20,8 +23,8 @@ impl fmt::Display for Config {
             "ingest",
             format_args!(
                 "every {}, lookback {}, a fresh state starts at {start}, {} objects at a time",
-                humantime::format_duration(ingest.poll_interval),
-                humantime::format_duration(ingest.lookback),
+                show_duration(ingest.poll_interval),
+                show_duration(ingest.lookback),
                 ingest.concurrency
             ),
         )?;
@@ -80,8 +83,11 @@ impl fmt::Display for Config {
         line(
             "limits",
             format_args!(
-                "{} series, objects of {} bytes and {} decompressed, {} bad rows in an object",
-                limits.series, limits.object_bytes, limits.decompressed_bytes, limits.bad_rows_per_object
+                "{} series; objects up to {}, {} decompressed, {} bad rows in an object",
+                limits.series,
+                show_size(limits.object_bytes),
+                show_size(limits.decompressed_bytes),
+                limits.bad_rows_per_object
             ),
         )?;
         for warning in &self.warnings {
@@ -107,7 +113,7 @@ impl Config {
                         let origin = match quote.origin {
                             Origin::RegionOverride => format!("[prices.regions.{region}]"),
                             Origin::Override => format!("prices.{name}"),
-                            Origin::BuiltIn(row) => format!("list price as of {}, {}", row.as_of, row.source),
+                            Origin::BuiltIn(row) => format!("list price, {}, {}", row.as_of, row.source),
                         };
                         format!("{region} {name}: {} ({origin})", usd(quote.price.per_gigabyte))
                     }

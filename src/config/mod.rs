@@ -54,8 +54,12 @@ pub struct Config {
     /// What is allowed and perhaps not meant: for the log at start-up and for `check`.
     pub warnings: Vec<String>,
     /// Keeps others from putting one together that was never checked.
-    _checked: (),
+    _checked: Checked,
 }
+
+/// Made by [`Config::parse`] only.
+#[derive(Debug, Clone, PartialEq)]
+struct Checked;
 
 /// `[ingest]`
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -188,7 +192,7 @@ impl Config {
         root.finish(&mut problems);
         let problems = problems.into_vec();
         if problems.is_empty() {
-            Ok(Self { state, ingest, sources, rules, prices, budget, limits, warnings, _checked: () })
+            Ok(Self { state, ingest, sources, rules, prices, budget, limits, warnings, _checked: Checked })
         } else {
             Err(ConfigError { file: name.to_owned(), problems })
         }
@@ -210,7 +214,12 @@ pub fn environment() -> Vec<(String, String)> {
 
 /// The text of a configuration file, or what would be right.
 fn read(file: &Path) -> Result<String, String> {
-    let failed = |error: std::io::Error| format!("cannot be read: {error}");
+    let failed = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            "does not exist; config/minimal.toml is the shortest configuration to begin with".to_owned()
+        }
+        _ => format!("cannot be read: {error}"),
+    };
     let mut bytes = Vec::new();
     File::open(file)
         .and_then(|opened| opened.take(CONFIG_BYTES + 1).read_to_end(&mut bytes))

@@ -72,7 +72,7 @@ impl Raw {
             Ok(Value::Dict(_, tree)) => tree,
             Ok(_) => Dict::new(),
             Err(error) => {
-                problems.at("", format!("is not valid TOML:\n{error}"));
+                problems.at("", format!("is not valid TOML:\n{}", error.kind));
                 Dict::new()
             }
         };
@@ -162,11 +162,6 @@ impl<'a> Node<'a> {
             Value::String(_, text) if self.variable().is_some() => Some(text.trim().to_owned()),
             _ => None,
         }
-    }
-
-    /// Whether it is a list.
-    pub(super) fn is_list(&self) -> bool {
-        matches!(self.value, Value::Array(..))
     }
 
     /// Its truth value, if it is one.
@@ -302,11 +297,7 @@ impl<'a> Table<'a> {
             return Table { dict: Some(dict), ..empty };
         }
         let path = &node.path;
-        let brackets = if node.is_list() { "single" } else { "its own" };
-        problems.at(
-            path,
-            format!("must be a table: write [{path}] in {brackets} brackets, then its keys below it"),
-        );
+        problems.at(path, format!("must be a table: write [{path}] on a line of its own, its keys below it"));
         Table { dict: None, ..empty }
     }
 

@@ -13,6 +13,7 @@ use super::{
     Budget, IngestConfig, Limits, SourceConfig,
     problems::{Problems, nearest},
     raw::Table,
+    sources::hint_unknown,
     topology,
     values::{self, Parsed},
 };
@@ -41,7 +42,8 @@ pub(super) fn state(root: &mut Table<'_>, problems: &mut Problems) -> PathBuf {
     typed.map_or(default, |(_, path)| path)
 }
 
-/// Tries what SQLite will need: new files in the folder, and the file itself if it is there.
+/// Tries what SQLite will need: new files in the folder. The file itself is the ledger's business: opening and closing
+/// it here would drop the locks that this process may have on it.
 fn writable(path: &Path) -> Parsed<()> {
     if path.is_dir() {
         return Err("is a folder; name a file in it, such as \"flowcost.db\"".to_owned());
@@ -55,13 +57,10 @@ fn writable(path: &Path) -> Parsed<()> {
     }
     let failed =
         |what: &Path, error: io::Error| Err(format!("cannot be written: {}: {error}", what.display()));
-    if path.exists()
-        && let Err(error) = OpenOptions::new().read(true).append(true).open(path)
-    {
-        return failed(path, error);
-    }
     let probe = folder.join(format!(".flowcost-probe-{}", std::process::id()));
-    match OpenOptions::new().write(true).create(true).truncate(true).open(&probe) {
+    // A probe of a process that died here, with the same id, as containers have it.
+    let _ = std::fs::remove_file(&probe);
+    match OpenOptions::new().write(true).create_new(true).open(&probe) {
         Err(error) => failed(folder, error),
         Ok(_) => std::fs::remove_file(&probe).or_else(|error| failed(&probe, error)),
     }
@@ -259,8 +258,9 @@ fn missing(charge: Charge, region: &str, source: &SourceConfig, zone_regions: &B
     } else {
         format!("there is no built-in price of {key} in {region} (prices.region)")
     };
+    let hint = hint_unknown(region).map(|hint| format!(" ({hint})")).unwrap_or_default();
     format!(
-        "is missing: {why}. Look up the USD per GB at {page} and write either\n\
+        "is missing: {why}{hint}. Look up the USD per GB at {page} and write either\n\
          {key} = <price> under [prices], for all regions, or\n\
          {key} = <price> under [prices.regions.{region}], for this one; 0 if it does not matter"
     )

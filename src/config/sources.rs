@@ -75,11 +75,16 @@ pub(super) fn read(
 
 /// A region that this version has never heard of may be new, or mistyped.
 fn unfamiliar(node: &Node<'_>, region: &str) -> Option<String> {
+    hint_unknown(region).map(|hint| format!("{} = \"{region}\": {hint}", node.path))
+}
+
+/// A remark on a region that this version does not know: mistyped, or new.
+pub(super) fn hint_unknown(region: &str) -> Option<String> {
     if REGIONS.contains(&region) {
         return None;
     }
-    let hint = nearest(region, REGIONS).map(|near| format!("; did you mean \"{near}\"?")).unwrap_or_default();
-    Some(format!("{} = \"{region}\" is no region that this version knows{hint}", node.path))
+    let hint = nearest(region, REGIONS).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+    Some(format!("{region} is no region that this version knows{hint}"))
 }
 
 /// Everything but name, url and region, which stay empty.

@@ -102,14 +102,26 @@ pub(super) fn usd(node: &Node<'_>, max: u64) -> Parsed<NanoUsd> {
 /// A span of time, as humantime writes it.
 pub(super) fn duration(node: &Node<'_>, range: &RangeInclusive<Duration>) -> Parsed<Duration> {
     let wanted = || {
-        let (low, high) =
-            (humantime::format_duration(*range.start()), humantime::format_duration(*range.end()));
+        let (low, high) = (show_duration(*range.start()), show_duration(*range.end()));
         format!(
             "must be a duration in quotes from \"{low}\" to \"{high}\", such as \"90s\", \"5m\" or \"48h\""
         )
     };
     let typed = node.text().ok_or_else(wanted)?;
     humantime::parse_duration(typed.trim()).ok().filter(|span| range.contains(span)).ok_or_else(wanted)
+}
+
+/// A span of time in its largest whole unit up to days, readable by [`duration`].
+pub(super) fn show_duration(span: Duration) -> String {
+    // From how many on a unit reads better than the next smaller one: 48h and 60s are what people write.
+    let units = [(86_400, "d", 3), (3_600, "h", 1), (60, "m", 2), (1, "s", 0)];
+    let seconds = span.as_secs();
+    let whole =
+        |(size, _, least): &&(u64, &str, u64)| seconds.is_multiple_of(*size) && seconds / size >= *least;
+    match units.iter().find(whole) {
+        Some((size, unit, _)) if span.subsec_nanos() == 0 => format!("{}{unit}", seconds / size),
+        _ => humantime::format_duration(span).to_string(),
+    }
 }
 
 /// A number of bytes, as `64MiB` or a plain number.
@@ -120,13 +132,18 @@ pub(super) fn size(node: &Node<'_>, range: &RangeInclusive<u64>) -> Parsed<u64> 
         .map(|size| size.as_u64())
         .filter(|bytes| range.contains(bytes))
         .ok_or_else(|| {
-            let (low, high) = (ByteSize::b(*range.start()), ByteSize::b(*range.end()));
-            format!(
-                "must be a size in quotes from \"{}\" to \"{}\", such as \"64MiB\"",
-                low.to_string().replace(".0 ", ""),
-                high.to_string().replace(".0 ", "")
-            )
+            let (low, high) = (show_size(*range.start()), show_size(*range.end()));
+            format!("must be a size in quotes from \"{low}\" to \"{high}\", such as \"64MiB\"")
         })
+}
+
+/// A number of bytes in its largest whole unit, readable by [`size`].
+pub(super) fn show_size(bytes: u64) -> String {
+    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    match units.iter().find(|(shift, _)| bytes > 0 && bytes.is_multiple_of(1 << shift)) {
+        Some((shift, unit)) => format!("{}{unit}", bytes >> shift),
+        None => format!("{bytes}B"),
+    }
 }
 
 /// A moment.
@@ -178,7 +195,7 @@ pub(super) fn cidr(node: &Node<'_>) -> Parsed<IpNet> {
         && let Some(v4) = v6.network().to_ipv4_mapped()
     {
         let bits = v6.prefix_len() - 96;
-        return Err(format!("is an IPv4 network in IPv6 clothes; write \"{v4}/{bits}\""));
+        return Err(format!("is an IPv4 network written as IPv6; write \"{v4}/{bits}\""));
     }
     if net.trunc() != net {
         return Err(format!("has bits set behind its prefix; write \"{}\"", net.trunc()));

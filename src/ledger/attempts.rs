@@ -192,7 +192,7 @@ impl Ledger {
         let sql = format!("SELECT {} FROM partition p WHERE p.id = ?", load::PARTITION_COLUMNS);
         self.conn
             .prepare_cached(&sql)
-            .and_then(|mut select| select.query_row([id], |row| load::partition(row)))
+            .and_then(|mut select| select.query_row([id], load::partition))
             .map_err(while_doing("read a partition"))
     }
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use rusqlite::{Connection, Row, types::Type};
 
 use super::{
-    Ledger, Source,
+    Ledger, Source, Sums,
     book::{Attempt, Book, Digest, Interner, Mark, OpenObject, OpenPartition},
     schema::charge_code,
     totals::first_cost_hour,
@@ -143,28 +143,25 @@ pub(super) fn key_of(
 }
 
 /// Totals of both families.
-pub(super) fn totals(
-    conn: &Connection,
-    series: &BTreeMap<i64, FlowKey>,
-) -> rusqlite::Result<(BTreeMap<FlowKey, FlowCounts>, BTreeMap<(Charge, FlowKey), ChargeCounts>)> {
-    let (mut traffic, mut charges) = (BTreeMap::new(), BTreeMap::new());
+pub(super) fn totals(conn: &Connection, series: &BTreeMap<i64, FlowKey>) -> rusqlite::Result<Sums> {
+    let mut sums = Sums::default();
     let sql = "SELECT series_id, flows, packets, bytes, inter_az_bytes FROM traffic_total";
     each(conn, sql, [], |row| {
-        traffic.insert(key_of(series, row, 0)?, flow_counts(row, 1)?);
+        sums.traffic.insert(key_of(series, row, 0)?, flow_counts(row, 1)?);
         Ok(())
     })?;
     each(conn, "SELECT charge_id, series_id, bytes, nano_usd FROM charge_total", [], |row| {
-        charges.insert((charge(row, 0)?, key_of(series, row, 1)?), charge_counts(row, 2)?);
+        sums.charges.insert((charge(row, 0)?, key_of(series, row, 1)?), charge_counts(row, 2)?);
         Ok(())
     })?;
-    Ok((traffic, charges))
+    Ok(sums)
 }
 
 impl Ledger {
     /// Reads everything that memory holds. `sources` are the configured ones by name, with their ids.
     pub(super) fn load(&mut self, sources: &BTreeMap<Arc<str>, i64>) -> rusqlite::Result<()> {
         let series = series(&self.conn)?;
-        let (traffic, charges) = totals(&self.conn, &series)?;
+        let Sums { traffic, charges } = totals(&self.conn, &series)?;
         let mut next = Snapshot { traffic, charges, ..Snapshot::default() };
         self.series = series.into_iter().map(|(id, key)| (key, id)).collect();
         load_counters(&self.conn, &mut next)?;

@@ -19,6 +19,7 @@ mod lock;
 mod open;
 mod quarantine;
 mod reader;
+mod rows;
 mod scans;
 mod schema;
 mod seal;
@@ -40,7 +41,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use error::{Cause, Holder, LedgerError, OpenError};
 pub use quarantine::QuarantinedObject;
-pub use reader::{HourRows, LedgerReader};
+pub use reader::{LedgerReader, Sums};
 pub use scans::ScanProgress;
 
 use self::{

@@ -28,8 +28,14 @@ use crate::{
     model::{Snapshot, Timestamp},
 };
 
-/// What every SQLite file begins with (<https://www.sqlite.org/fileformat.html>, 1.3).
+/// What every SQLite file begins with.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+
+/// Length of the header of an SQLite file.
+const HEADER_BYTES: usize = 100;
+
+/// Symbolic links followed one after another.
+const LINKS: usize = 16;
 
 /// Prepared statements kept: more than the ledger has.
 const STATEMENTS: usize = 64;
@@ -68,28 +74,38 @@ impl Ledger {
         ledger.load(&sources).map_err(failed)?;
         let unfinished = ledger.died_over().map_err(|error| match error {
             LedgerError::Storage { source, .. } => failed(source),
-            other => OpenError::Corrupt { path: path.clone(), detail: other.to_string(), source: None },
+            other => damaged(&path, &other.to_string()),
         })?;
         let fresh = !ledger.snapshot.first_scan_complete;
         Ok((ledger, OpenReport { created, fresh, classifier_changed, unfinished }))
     }
 }
 
-/// The path with its folder checked, and a symbolic link followed, so that two names of one file share one lock.
+/// The path with its folder checked and symbolic links followed, so that two names of one file share one lock, and
+/// a link to a volume that is not there is not replaced by a new file.
 fn resolve(path: &Path) -> Result<PathBuf, OpenError> {
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    match fs::metadata(folder) {
-        Ok(metadata) if metadata.is_dir() => {}
-        Ok(_) => return Err(OpenError::FolderMissing { folder: folder.to_owned() }),
-        Err(error) if error.kind() == ErrorKind::NotFound || error.kind() == ErrorKind::NotADirectory => {
-            return Err(OpenError::FolderMissing { folder: folder.to_owned() });
+    let mut path = path.to_owned();
+    for _ in 0..LINKS {
+        let folder = folder_of(&path).to_owned();
+        match fs::metadata(&folder) {
+            Ok(metadata) if metadata.is_dir() => {}
+            Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                return Err(OpenError::Unreadable { path: folder, source: error.into() });
+            }
+            _ => return Err(OpenError::FolderMissing { folder }),
         }
-        Err(error) => return Err(OpenError::Unreadable { path: folder.to_owned(), source: error.into() }),
+        match fs::read_link(&path) {
+            Ok(target) => path = folder.join(target),
+            // No link, or nothing there at all.
+            Err(_) => return Ok(fs::canonicalize(&path).unwrap_or(path)),
+        }
     }
-    Ok(fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()))
+    let source = std::io::Error::other("too many symbolic links");
+    Err(OpenError::Unreadable { path, source: source.into() })
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Whether there is a state file. A log without its file is not a missing state but a damaged one.
@@ -122,7 +138,7 @@ fn create(path: &Path, options: &Options, now: Timestamp) -> Result<(), OpenErro
     fill(&conn, options, now).map_err(failed)?;
     conn.close().map_err(|(_, error)| failed(error))?;
     fs::rename(&new, path).map_err(|error| OpenError::from_write(path, error))?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     File::open(folder)
         .and_then(|folder| folder.sync_all())
         .map_err(|error| OpenError::from_write(folder, error))
@@ -149,50 +165,57 @@ fn check_writable(path: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// Looks at the first bytes, then lets SQLite open the file.
+/// Looks at the first bytes, then lets SQLite open the file: files of other programs are not touched.
 pub(super) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, OpenError> {
-    let unreadable =
-        |error: std::io::Error| OpenError::Unreadable { path: path.to_owned(), source: error.into() };
-    let mut head = Vec::new();
-    File::open(path).and_then(|file| file.take(100).read_to_end(&mut head)).map_err(unreadable)?;
-    if head.is_empty() {
-        return Err(OpenError::Empty { path: path.to_owned() });
-    }
-    if head.iter().all(|byte| *byte == 0) {
-        let detail = "it begins with zeros".to_owned();
-        return Err(OpenError::Corrupt { path: path.to_owned(), detail, source: None });
-    }
-    if !head.starts_with(MAGIC) {
-        let detail = "it is no SQLite file".to_owned();
-        return Err(OpenError::Foreign { path: path.to_owned(), detail });
-    }
+    check_head(path)?;
     let failed = |error| OpenError::from_sqlite(path, error);
     let conn = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(failed)?;
     conn.busy_timeout(limits::STATE_BUSY_TIMEOUT).map_err(failed)?;
-    check_owner(path, &conn)?;
-    Ok(conn)
-}
-
-/// Refuses files of other programs and of later versions of this one.
-fn check_owner(path: &Path, conn: &Connection) -> Result<(), OpenError> {
-    let number = |name: &str| -> Result<i32, OpenError> {
-        conn.pragma_query_value(None, name, |row| row.get(0))
-            .map_err(|error| OpenError::from_sqlite(path, error))
-    };
-    let application = number("application_id")?;
-    if application != APPLICATION_ID {
-        let detail = format!("its application_id is {application}, not {APPLICATION_ID}");
-        return Err(OpenError::Foreign { path: path.to_owned(), detail });
+    let number = |name: &str| conn.pragma_query_value(None, name, |row| row.get::<_, i32>(0)).map_err(failed);
+    if number("application_id")? != APPLICATION_ID {
+        // SQLite takes a file that is shorter than a page for an empty one.
+        return Err(damaged(path, "it is cut short"));
     }
     let found = number("user_version")?;
     if found > VERSION {
         return Err(OpenError::Newer { path: path.to_owned(), found, known: VERSION });
     }
     if found < 1 {
-        let detail = format!("no version of this program has written version {found}");
-        return Err(OpenError::Corrupt { path: path.to_owned(), detail, source: None });
+        return Err(damaged(path, &format!("no version of this program has written version {found}")));
+    }
+    Ok(conn)
+}
+
+/// Whether the header of the file is that of a state file (<https://www.sqlite.org/fileformat.html>, 1.3).
+fn check_head(path: &Path) -> Result<(), OpenError> {
+    let unreadable =
+        |error: std::io::Error| OpenError::Unreadable { path: path.to_owned(), source: error.into() };
+    let foreign = |detail: String| Err(OpenError::Foreign { path: path.to_owned(), detail });
+    let mut head = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(HEADER_BYTES as u64).read_to_end(&mut head))
+        .map_err(unreadable)?;
+    if head.is_empty() {
+        return Err(OpenError::Empty { path: path.to_owned() });
+    }
+    if head.iter().all(|byte| *byte == 0) {
+        return Err(damaged(path, "it begins with zeros"));
+    }
+    if !head.starts_with(MAGIC) {
+        return foreign("it is no SQLite file".to_owned());
+    }
+    if head.len() < HEADER_BYTES {
+        return Err(damaged(path, "it is cut short"));
+    }
+    let application = &head[68..72];
+    if application != APPLICATION_ID.to_be_bytes() {
+        return foreign(format!("its application_id is {application:02x?}"));
     }
     Ok(())
+}
+
+fn damaged(path: &Path, detail: &str) -> OpenError {
+    OpenError::Corrupt { path: path.to_owned(), detail: detail.to_owned(), source: None }
 }
 
 /// Reads every page once: damage is found now, not in the middle of the work.
@@ -203,7 +226,7 @@ fn check_content(path: &Path, conn: &Connection) -> Result<(), OpenError> {
     if verdict == "ok" {
         return Ok(());
     }
-    Err(OpenError::Corrupt { path: path.to_owned(), detail: verdict, source: None })
+    Err(damaged(path, &verdict))
 }
 
 fn prepare(conn: &Connection) -> rusqlite::Result<()> {

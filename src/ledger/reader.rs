@@ -7,9 +7,9 @@ use rusqlite::{Connection, OpenFlags};
 use super::{Ledger, OpenError, load, open};
 use crate::model::{Charge, ChargeCounts, FlowCounts, FlowKey, Hour, Timestamp};
 
-/// What one hour has.
+/// Sums of both families: of one hour, or of all time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct HourRows {
+pub struct Sums {
     /// Traffic by label set.
     pub traffic: BTreeMap<FlowKey, FlowCounts>,
     /// Charges by charge and label set.
@@ -45,17 +45,14 @@ impl Ledger {
 impl LedgerReader {
     /// Sums of all time, folded hours included. What they exceed the sum over [`Self::for_each_hour`] by has been
     /// folded.
-    #[allow(clippy::type_complexity, reason = "the same two maps as in a snapshot")]
-    pub fn totals(
-        &self,
-    ) -> Result<(BTreeMap<FlowKey, FlowCounts>, BTreeMap<(Charge, FlowKey), ChargeCounts>), OpenError> {
+    pub fn totals(&self) -> Result<Sums, OpenError> {
         load::totals(&self.conn, &self.series).map_err(|error| self.failed(error))
     }
 
     /// Hands every hour that has rows to `visit`, in ascending order, until `visit` returns an error.
     pub fn for_each_hour<E: From<OpenError>>(
         &self,
-        mut visit: impl FnMut(Hour, HourRows) -> Result<(), E>,
+        mut visit: impl FnMut(Hour, Sums) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut hours = Vec::new();
         let sql =
@@ -72,8 +69,8 @@ impl LedgerReader {
         Ok(())
     }
 
-    fn hour(&self, hour: Hour) -> rusqlite::Result<HourRows> {
-        let mut rows = HourRows::default();
+    fn hour(&self, hour: Hour) -> rusqlite::Result<Sums> {
+        let mut rows = Sums::default();
         let sql = "SELECT series_id, flows, packets, bytes, inter_az_bytes FROM traffic_hour WHERE hour = ?";
         load::each(&self.conn, sql, [hour.start().0], |row| {
             rows.traffic.insert(load::key_of(&self.series, row, 0)?, load::flow_counts(row, 1)?);

@@ -222,7 +222,7 @@ mod tests {
                 .unwrap();
             assert_eq!(name, charge.as_str());
         }
-        let rows: usize = conn.query_row("SELECT count(*) FROM charge", [], |row| row.get(0)).unwrap();
-        assert_eq!(rows, Charge::ALL.len());
+        let rows: u32 = conn.query_row("SELECT count(*) FROM charge", [], |row| row.get(0)).unwrap();
+        assert_eq!(rows as usize, Charge::ALL.len());
     }
 }

@@ -27,31 +27,32 @@ struct Leaving {
     settled: Vec<Digest>,
     refused_late: Vec<Digest>,
     ignored: Vec<Digest>,
+    /// All of them, and those that are to be read if they should come back.
+    all: HashSet<Digest>,
 }
 
 impl Leaving {
     fn take(&mut self, digest: Digest, object: &OpenObject) {
+        self.all.insert(digest);
         match object.outcome {
             ObjectOutcome::RefusedLate => self.refused_late.push(digest),
             ObjectOutcome::Ignored if is_open_to_change(object.ignore) => self.ignored.push(digest),
-            // If it should come back, it is to be read.
             ObjectOutcome::Gone => {}
             _ => self.settled.push(digest),
         }
     }
 
-    /// With what was sealed before: the strongest word about an object stays.
-    fn merged(mut self, old: &SealedSet) -> SealedSet {
-        self.settled.extend(old.settled.digests());
-        self.refused_late.extend(old.refused_late.digests());
-        self.ignored.extend(old.ignored.digests());
-        let mut seen: HashSet<Digest> = self.settled.iter().copied().collect();
-        self.refused_late.retain(|digest| seen.insert(*digest));
-        self.ignored.retain(|digest| !seen.contains(digest));
+    /// With what was sealed before; the newer word about an object holds.
+    fn merged(self, old: &SealedSet) -> SealedSet {
+        let Self { settled, refused_late, ignored, all } = self;
+        let join = |mut new: Vec<Digest>, old: &HashList| {
+            new.extend(old.digests().filter(|digest| !all.contains(digest)));
+            HashList::from_digests(new)
+        };
         SealedSet {
-            settled: HashList::from_digests(self.settled),
-            refused_late: HashList::from_digests(self.refused_late),
-            ignored: HashList::from_digests(self.ignored),
+            settled: join(settled, &old.settled),
+            refused_late: join(refused_late, &old.refused_late),
+            ignored: join(ignored, &old.ignored),
         }
     }
 }

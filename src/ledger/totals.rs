@@ -124,9 +124,11 @@ impl Totals {
         }
     }
 
-    /// Whether all sums stay in range with this delta.
+    /// Whether all sums stay in range with this delta, and its hours can be written as seconds.
     pub(super) fn fits(&self, delta: &ObjectDelta) -> bool {
-        self.grand.with(delta).is_in_range()
+        let traffic = delta.traffic.keys().map(|(hour, _)| *hour);
+        let mut hours = traffic.chain(delta.charges.keys().map(|(hour, ..)| *hour));
+        hours.all(|hour| Hour::of(hour.start()) == hour) && self.grand.with(delta).is_in_range()
     }
 
     /// Adds a delta that fits.

@@ -1,5 +1,6 @@
 //! What the integration tests share.
 
+pub(crate) mod bucket;
 pub(crate) mod events;
 pub(crate) mod exporter;
 mod memory;
@@ -7,6 +8,7 @@ pub(crate) mod s3;
 pub(crate) mod scrape;
 pub(crate) mod sums;
 pub(crate) mod watcher;
+pub(crate) mod world;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -132,23 +132,27 @@ fn an_object_that_would_overflow_a_total_is_set_aside_and_the_rest_commits() {
     let mut ledger = place.open();
     let max = i64::MAX as u64;
     ledger.commit(&[counted(0, "big", max - 10)], NOW).unwrap();
+    let mut absurd = delta(0, "a", 1);
+    let moved = absurd.traffic.pop_first().unwrap();
+    absurd.traffic.insert((Hour(i64::MAX), moved.0.1), moved.1);
     let mut huge = delta(0, "a", 1);
     huge.traffic.values_mut().for_each(|counts| counts.packets = u64::MAX);
     let batch = [
         counted(0, "fits", 4),
         counted(0, "over", 7),
         settled(0, "huge", Settlement::Counted(huge)),
+        settled(0, "absurd", Settlement::Counted(absurd)),
         // Another series, same sum: `SELECT sum(bytes)` of a user must not overflow either.
         settled(0, "other", Settlement::Counted(delta(0, "c", 7))),
         counted(0, "fills", 6),
     ];
     let report = ledger.commit(&batch, NOW).unwrap();
     let names: Vec<&str> = report.overflowed.iter().map(|id| &id.key[7..]).collect();
-    assert_eq!(names, ["over", "huge", "other"]);
-    assert_eq!((report.objects, report.records), (5, 2));
+    assert_eq!(names, ["over", "huge", "absurd", "other"]);
+    assert_eq!((report.objects, report.records), (6, 2));
     assert_eq!(bytes(&ledger.snapshot()), max);
     assert_eq!(ledger.snapshot().records.total(), 3, "records of objects that are not counted do not count");
-    assert_eq!(ledger.snapshot().objects.get(ObjectOutcome::Quarantined), 3);
+    assert_eq!(ledger.snapshot().objects.get(ObjectOutcome::Quarantined), 4);
     assert!(
         ledger.quarantined().unwrap().iter().all(|object| object.why.reason == QuarantineReason::Overflow)
     );
@@ -244,4 +248,11 @@ fn mistakes_of_the_caller_change_nothing() {
     assert_eq!(outcome(&ledger, 0, "y"), None);
     ledger.commit(&[counted(0, "y", 1)], NOW).unwrap();
     assert_eq!(bytes(&ledger.snapshot()), 1);
+}
+
+#[test]
+fn the_writer_can_be_handed_to_another_thread() {
+    fn assert_send<T: Send>() {}
+    assert_send::<Ledger>();
+    assert_send::<LedgerReader>();
 }

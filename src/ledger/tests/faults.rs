@@ -6,6 +6,7 @@ fn batch(round: i64) -> Vec<Settled> {
     let mut batch: Vec<Settled> =
         (0..4).map(|index| counted(index, &format!("r{round}-{index}"), 10)).collect();
     batch.push(settled(5, &format!("q{round}"), quarantined(QuarantineReason::Schema)));
+    batch.push(counted(10 + round, "new partition", 1));
     batch.push(settled(round, "new key", Settlement::Counted(delta(round, &format!("z{round}"), 3))));
     batch
 }
@@ -88,6 +89,24 @@ fn a_file_that_became_read_only() {
 }
 
 #[test]
+fn another_program_that_writes() {
+    let place = Place::new();
+    let mut ledger = place.open();
+    ledger.conn.busy_timeout(std::time::Duration::ZERO).unwrap();
+    let shell = Connection::open(place.path()).unwrap();
+    shell.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let before = ledger.snapshot();
+    assert!(matches!(ledger.commit(&batch(1), NOW), Err(LedgerError::Storage { .. })));
+    assert_eq!(ledger.snapshot(), before);
+    shell.execute_batch("ROLLBACK").unwrap();
+    ledger.commit(&batch(1), NOW).unwrap();
+    // One that only reads is no hindrance.
+    shell.execute_batch("BEGIN; SELECT * FROM ledger").unwrap();
+    ledger.commit(&batch(2), NOW).unwrap();
+    assert_eq!(ledger.snapshot().objects.get(ObjectOutcome::Counted), 12);
+}
+
+#[test]
 fn a_failure_at_every_table() {
     let tables = [
         ("INSERT", "object"),
@@ -139,11 +158,11 @@ fn other_writes_fail_without_trace_too() {
     assert_eq!(ledger.snapshot(), before);
     assert_eq!(ledger.scan_progress("ops"), None);
     assert_eq!(ledger.book.attempts.len(), 1);
-    assert_eq!(ledger.book.partitions.len(), 5);
+    assert_eq!(ledger.book.partitions.len(), 6);
     assert_eq!(ledger.quarantined().unwrap()[0].retries, 0);
     assert_eq!(outcome(&ledger, 2, "r1-2"), Some(ObjectOutcome::Counted));
     ledger.conn.pragma_update(None, "query_only", false).unwrap();
-    assert_eq!(ledger.seal("ops", Timestamp(i64::MAX)).unwrap(), 5);
+    assert_eq!(ledger.seal("ops", Timestamp(i64::MAX)).unwrap(), 6);
     assert!(ledger.fold(Hour(i64::MAX / 3600)).unwrap() > 0);
 }
 

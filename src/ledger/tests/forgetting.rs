@@ -247,10 +247,10 @@ fn a_reader_sees_one_commit_beside_the_writer() {
         hours
     };
     assert_eq!(read(&reader), [(1, 5, 5), (3, 7, 7)]);
-    assert_eq!(reader.totals().unwrap().0.len(), 2);
+    assert_eq!(reader.totals().unwrap().traffic.len(), 2);
     let reader = Ledger::open_read_only(&place.path()).unwrap();
     assert_eq!(read(&reader), [(3, 7, 7)]);
-    let (traffic, charges) = reader.totals().unwrap();
+    let Sums { traffic, charges } = reader.totals().unwrap();
     assert_eq!(traffic, ledger.snapshot().traffic);
     assert_eq!(charges, ledger.snapshot().charges);
 }

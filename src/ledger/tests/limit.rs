@@ -28,7 +28,8 @@ fn keys_are_admitted_in_order_and_the_excess_goes_to_other() {
     let got: Vec<(&str, u64)> = traffic.iter().map(|(key, counts)| (&*key.src_zone, counts.bytes)).collect();
     assert_eq!(got, [("a", 1), ("b", 2), ("other", 12)]);
     assert_eq!(shell(&place.path(), "SELECT bytes FROM ledger WHERE src_zone = 'other'"), 12);
-    let report = ledger.commit(&[counted(0, "known", 1)], NOW).unwrap();
+    let known = ObjectDelta { charges: BTreeMap::new(), ..delta(0, "a", 1) };
+    let report = ledger.commit(&[settled(0, "known", Settlement::Counted(known))], NOW).unwrap();
     assert!(!report.series_limit_reached, "a known key is no news");
 }
 

@@ -8,7 +8,7 @@ mod model;
 mod opening;
 mod progress;
 
-use std::{path::Path, sync::Arc};
+use std::path::Path;
 
 use tempfile::TempDir;
 

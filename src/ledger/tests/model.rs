@@ -141,8 +141,8 @@ impl Model {
             if settles {
                 let counter = if word == "transit" { "ignored" } else { word };
                 *self.outcomes.entry(counter).or_default() += 1;
+                self.fetched += u64::from(spec.version);
             }
-            self.fetched += u64::from(spec.version);
             self.objects.insert(spec.object, Memory { word, version: Some(spec.version) });
             if let Settlement::Counted(delta) = settlement {
                 for ((hour, _, charge), counts) in &delta.charges {

@@ -78,9 +78,11 @@ fn files_of_others() {
 #[test]
 fn damaged_files() {
     let whole = fs::read(filled().path()).unwrap();
-    let damages: [(&str, fn(&mut Vec<u8>)); 5] = [
+    type Damage = fn(&mut Vec<u8>);
+    let damages: [(&str, Damage); 6] = [
         ("cut in half", |bytes| bytes.truncate(bytes.len() / 2)),
         ("cut inside the header", |bytes| bytes.truncate(50)),
+        ("cut inside the first page", |bytes| bytes.truncate(300)),
         ("cut after the first page", |bytes| bytes.truncate(4_096)),
         ("zeros all over", |bytes| bytes.fill(0)),
         ("zeros behind the first page", |bytes| bytes[4_096..].fill(0)),
@@ -145,6 +147,23 @@ fn a_log_without_its_file() {
 }
 
 #[test]
+fn a_symbolic_link_is_followed_and_never_replaced() {
+    let place = Place::new();
+    let target = place.0.path().join("volume");
+    std::os::unix::fs::symlink(target.join("real.db"), place.path()).unwrap();
+    let error = Ledger::open(&place.path(), &options(), NOW).unwrap_err();
+    assert!(matches!(&error, OpenError::FolderMissing { folder } if *folder == target), "{error:?}");
+    fs::create_dir(&target).unwrap();
+    assert!(open(&place.path(), &options()).1.created);
+    assert!(target.join("real.db").exists());
+    assert!(fs::symlink_metadata(place.path()).unwrap().is_symlink());
+    let around = place.0.path().join("around.db");
+    std::os::unix::fs::symlink(&around, &around).unwrap();
+    let error = Ledger::open(&around, &options(), NOW).unwrap_err();
+    assert!(matches!(error, OpenError::Unreadable { .. }), "{error:?}");
+}
+
+#[test]
 fn a_folder_in_the_place_of_the_file() {
     let place = Place::new();
     fs::create_dir(place.path()).unwrap();
@@ -177,18 +196,13 @@ fn what_cannot_be_written() {
 }
 
 #[test]
-fn another_program_that_writes() {
+fn answers_of_sqlite_become_cases() {
     let place = filled();
-    let shell = Connection::open(place.path()).unwrap();
-    shell.execute_batch("BEGIN IMMEDIATE").unwrap();
     let error = OpenError::from_sqlite(
         &place.path(),
         rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY), None),
     );
     assert!(matches!(error, OpenError::Busy { .. }));
-    let mut ledger_less = Connection::open(place.path()).unwrap();
-    ledger_less.busy_timeout(std::time::Duration::ZERO).unwrap();
-    assert!(ledger_less.transaction_with_behavior(TransactionBehavior::Immediate).is_err());
 }
 
 #[test]

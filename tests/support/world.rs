@@ -1,0 +1,243 @@
+//! An exporter without a network: a bucket in memory, a clock that is told what time it is, and the real ledger.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use flowcost_exporter::{
+    accumulate::{DigestLimits, digest},
+    classify::Classifier,
+    config::Config,
+    decode::{
+        Input,
+        encode::{EncodeOptions, parquet},
+    },
+    demo::{self, Cluster, partition},
+    discover::{SourceSpec, layout::Layout},
+    event::Observer,
+    ledger::{self, Ledger, OpenReport},
+    model::{Clock, Hour, ObjectDelta, Partition, PartitionSpan, Settlement, Snapshot, Timestamp},
+    pipeline::{Pipeline, Settings, SharedLedger, SourceParts},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::bucket::Bucket;
+
+/// 2026-03-10T12:00:00Z
+pub(crate) const NOON: i64 = 1_773_144_000;
+pub(crate) const LOOKBACK: Duration = Duration::from_secs(48 * 3600);
+
+pub(crate) struct World {
+    pub(crate) bucket: Bucket,
+    folder: tempfile::TempDir,
+    now: Arc<AtomicI64>,
+    elapsed: Arc<AtomicU64>,
+    classifier: Arc<Classifier>,
+    rules_fingerprint: String,
+    cluster: Cluster,
+    pub(crate) shown: Arc<Mutex<Vec<Arc<Snapshot>>>>,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config::parse("demo", &demo::config_toml(folder.path()), &[]).unwrap();
+        let prices = config.prices.for_region(demo::REGION);
+        Self {
+            bucket: Bucket::default(),
+            folder,
+            now: Arc::new(AtomicI64::new(NOON)),
+            elapsed: Arc::new(AtomicU64::new(0)),
+            rules_fingerprint: config.fingerprint(),
+            classifier: Arc::new(Classifier::new(config.rules, demo::REGION, prices)),
+            cluster: Cluster::new(7),
+            shown: Arc::default(),
+        }
+    }
+
+    pub(crate) fn state(&self) -> PathBuf {
+        self.folder.path().join("state.db")
+    }
+
+    pub(crate) fn clock(&self) -> Clock {
+        let (now, elapsed) = (self.now.clone(), self.elapsed.clone());
+        Clock::new(
+            move || Timestamp(now.load(Ordering::Relaxed)),
+            move || Duration::from_secs(elapsed.load(Ordering::Relaxed)),
+        )
+    }
+
+    /// Lets time pass, for wall and pauses alike.
+    pub(crate) fn pass(&self, seconds: u64) {
+        self.now.fetch_add(i64::try_from(seconds).unwrap(), Ordering::Relaxed);
+        self.elapsed.fetch_add(seconds, Ordering::Relaxed);
+    }
+
+    /// The key of an object of the hour that began `hours_ago` before noon.
+    pub(crate) fn key(account: u64, hours_ago: i64, number: u32) -> String {
+        let hour = Hour(NOON / 3600 - hours_ago);
+        let folder = partition(hour).replace(demo::ACCOUNT, &account.to_string());
+        format!("{folder}/{account}_vpcflowlogs_us-east-1_fl-0a_20260310T0000Z_{number:08x}.log.parquet")
+    }
+
+    /// Twelve or so records of that hour.
+    pub(crate) fn content(&self, hours_ago: i64, number: u32) -> Bytes {
+        let begin = Timestamp(NOON - hours_ago * 3600 + i64::from(number % 11) * 300);
+        let records = self.cluster.records(begin, 300, 12 + number as usize % 9);
+        parquet(&records, &EncodeOptions::default()).unwrap().into()
+    }
+
+    /// Puts an object of that hour and returns its key.
+    pub(crate) fn put(&self, account: u64, hours_ago: i64, number: u32) -> String {
+        let key = Self::key(account, hours_ago, number);
+        self.bucket.put(&key, self.content(hours_ago, number));
+        key
+    }
+
+    /// What one object adds, read straight from its bytes.
+    pub(crate) fn delta(&self, key: &str) -> ObjectDelta {
+        let hour = key.split("hour=").nth(1).unwrap()[..2].parse::<i64>().unwrap();
+        let day = key.split("day=").nth(1).unwrap()[..2].parse::<i64>().unwrap();
+        let start = Hour(NOON / 3600 - 12 + (day - 10) * 24 + hour);
+        let prefix = &key[..=key.rfind('/').unwrap()];
+        let bucket = "s3://logs".into();
+        let partition = Partition { bucket, prefix: prefix.into(), start, span: PartitionSpan::Hour };
+        match digest(Input::Whole(self.bucket.content(key)), &partition, &self.classifier, &LIMITS) {
+            Settlement::Counted(delta) => delta,
+            other => panic!("{key}: {other:?}"),
+        }
+    }
+
+    pub(crate) fn open(&self) -> (Ledger, OpenReport) {
+        let options = ledger::Options {
+            series_limit: 1_000,
+            sources: vec![ledger::SourceSpec { name: "logs".into(), url: "s3://logs/".to_owned() }],
+            classifier_fingerprint: self.rules_fingerprint.clone(),
+            prices: Vec::new(),
+        };
+        Ledger::open(&self.state(), &options, Timestamp(self.now.load(Ordering::Relaxed))).unwrap()
+    }
+
+    /// An exporter that opens the state as a new process would.
+    pub(crate) fn start(&self, observer: Observer) -> Pipeline {
+        let (ledger, report) = self.open();
+        self.shown.lock().unwrap().push(ledger.snapshot());
+        let shown = self.shown.clone();
+        let source = SourceParts {
+            spec: SourceSpec {
+                name: "logs".into(),
+                bucket: "s3://logs".into(),
+                prefix: String::new(),
+                region: demo::REGION.to_owned(),
+                layout: Layout::parse("auto").unwrap(),
+                accounts: Vec::new(),
+                regions: Vec::new(),
+                flow_log_ids: Vec::new(),
+            },
+            store: Arc::new(self.bucket.clone()),
+            classifier: self.classifier.clone(),
+        };
+        let settings = Settings {
+            poll_interval: Duration::from_secs(60),
+            lookback: LOOKBACK,
+            start: None,
+            concurrency: 3,
+            object_bytes: 1 << 20,
+            digest: LIMITS,
+        };
+        Pipeline::new(
+            settings,
+            vec![source],
+            SharedLedger::new(ledger),
+            report.unfinished,
+            observer,
+            Arc::new(move |snapshot| shown.lock().unwrap().push(snapshot)),
+            self.clock(),
+        )
+    }
+
+    /// The last state that was shown.
+    pub(crate) fn last(&self) -> Arc<Snapshot> {
+        self.shown.lock().unwrap().last().unwrap().clone()
+    }
+
+    /// Totals are exactly those of the given objects.
+    pub(crate) fn assert_counted(&self, keys: &[String]) {
+        assert_totals(&self.last(), keys.iter().map(|key| self.delta(key)));
+    }
+
+    /// What was shown never went down.
+    pub(crate) fn assert_monotone(&self) {
+        for pair in self.shown.lock().unwrap().windows(2) {
+            assert_not_lower(&pair[0], &pair[1]);
+        }
+    }
+}
+
+const LIMITS: DigestLimits = DigestLimits { decompressed_bytes: 1 << 24, bad_rows: 0 };
+
+/// Invariant I1, by adding up anew.
+pub(crate) fn assert_totals(shown: &Snapshot, deltas: impl Iterator<Item = ObjectDelta>) {
+    let mut expected = Snapshot::default();
+    let mut objects = 0;
+    for delta in deltas {
+        objects += 1;
+        expected.records.merge(&delta.records);
+        for ((_, key), counts) in delta.traffic {
+            let sum = expected.traffic.entry(key).or_default();
+            *sum = sum.checked_add(counts).unwrap();
+        }
+        for ((_, key, charge), counts) in delta.charges {
+            let sum = expected.charges.entry((charge, key)).or_default();
+            *sum = sum.checked_add(counts).unwrap();
+        }
+    }
+    assert_eq!(shown.records, expected.records);
+    assert_eq!(shown.traffic, expected.traffic);
+    assert_eq!(shown.charges, expected.charges);
+    assert_eq!(shown.objects.get(flowcost_exporter::model::ObjectOutcome::Counted), objects);
+}
+
+/// Invariant I2.
+fn assert_not_lower(before: &Snapshot, after: &Snapshot) {
+    for (key, counts) in &before.traffic {
+        let now = after.traffic.get(key).copied().unwrap_or_default();
+        assert!(
+            now.bytes >= counts.bytes && now.flows >= counts.flows && now.packets >= counts.packets,
+            "{key:?}"
+        );
+    }
+    for (key, counts) in &before.charges {
+        let now = after.charges.get(key).copied().unwrap_or_default();
+        assert!(now.bytes >= counts.bytes && now.cost >= counts.cost, "{key:?}");
+    }
+    for outcome in flowcost_exporter::model::ObjectOutcome::ALL {
+        assert!(after.objects.get(outcome) >= before.objects.get(outcome), "{outcome:?}");
+    }
+    for outcome in flowcost_exporter::model::RecordOutcome::ALL {
+        assert!(after.records.get(outcome) >= before.records.get(outcome), "{outcome:?}");
+    }
+    assert!(after.object_bytes >= before.object_bytes);
+}
+
+/// A few cycles on a runtime of their own; when this returns, nothing of the pipeline is left.
+pub(crate) fn cycles(pipeline: Pipeline, count: usize, stop: &CancellationToken) -> std::thread::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let stop = stop.clone();
+    let mut pipeline = pipeline;
+    let task = runtime.spawn(async move {
+        for _ in 0..count {
+            pipeline.cycle(&stop).await.unwrap();
+        }
+    });
+    let result = runtime.block_on(task);
+    // Waits for what is still decoding.
+    drop(runtime);
+    result.map_err(|error| error.into_panic())
+}
