@@ -17,7 +17,8 @@ pub fn start(level: LogLevel, format: LogFormat) {
     let filter = EnvFilter::new(format!("{libraries},flowcost_exporter={own}"));
     let layer = match format {
         LogFormat::Logfmt => {
-            tracing_logfmt::builder().with_target(false).with_span_name(false).layer().boxed()
+            let layer = tracing_logfmt::builder().with_target(false).with_span_name(false).layer();
+            layer.with_writer(std::io::stderr).boxed()
         }
         LogFormat::Json => tracing_subscriber::fmt::layer()
             .json()
