@@ -197,7 +197,7 @@ impl Source {
             return Ok(());
         }
         let name = self.name.clone();
-        let (first, sealed) = context
+        let (first, sealed, snapshot) = context
             .ledger
             .with(move |ledger| {
                 if outcome.late {
@@ -205,14 +205,15 @@ impl Source {
                 }
                 let first = ledger.finish_scan(&name, outcome.now, ScanKind::Full)?;
                 let sealed = ledger.seal(&name, outcome.open_from)?;
-                let objects = ledger.snapshot().objects.get(ObjectOutcome::Counted);
-                Ok::<_, LedgerError>((first.then_some(objects), sealed))
+                Ok::<_, LedgerError>((first, sealed, ledger.snapshot()))
             })
             .await?;
+        let objects = snapshot.objects.get(ObjectOutcome::Counted);
+        (context.publish)(snapshot);
         if sealed > 0 {
             context.tell(&Event::PartitionsSealed { partitions: sealed });
         }
-        if let Some(objects) = first {
+        if first {
             context.tell(&Event::FirstScanComplete { objects });
         }
         Ok(())
