@@ -152,6 +152,11 @@ fn legs_without_n() -> Vec<Case> {
             edit(seen("ingress", A2, NX, A1, W1), of_type),
             out(),
         ),
+        case(
+            "N unknown: one packet address, and it differs from nothing: as without packet columns",
+            edit(seen("egress", NX, A1, "-", A1), of_type),
+            nat("in", "unknown", "1a").charged(&["nat_processing"]),
+        ),
         case("N unknown: packet columns alone say nothing", edit(flow(A1, W1), of_type), PUBLIC)
             .without(&["srcaddr", "dstaddr"]),
     ]);
