@@ -31,7 +31,7 @@ use super::bucket::Bucket;
 
 /// 2026-03-10T12:00:00Z
 pub(crate) const NOON: i64 = 1_773_144_000;
-pub(crate) const LOOKBACK: Duration = Duration::from_secs(48 * 3600);
+const LOOKBACK: Duration = Duration::from_secs(48 * 3600);
 
 pub(crate) struct World {
     pub(crate) bucket: Bucket,
@@ -41,6 +41,7 @@ pub(crate) struct World {
     classifier: Arc<Classifier>,
     rules_fingerprint: String,
     cluster: Cluster,
+    lookback: AtomicU64,
     pub(crate) shown: Arc<Mutex<Vec<Arc<Snapshot>>>>,
 }
 
@@ -57,6 +58,7 @@ impl World {
             rules_fingerprint: config.fingerprint(),
             classifier: Arc::new(Classifier::new(config.rules, demo::REGION, prices)),
             cluster: Cluster::new(7),
+            lookback: AtomicU64::new(LOOKBACK.as_secs()),
             shown: Arc::default(),
         }
     }
@@ -77,6 +79,11 @@ impl World {
     pub(crate) fn pass(&self, seconds: u64) {
         self.now.fetch_add(i64::try_from(seconds).unwrap(), Ordering::Relaxed);
         self.elapsed.fetch_add(seconds, Ordering::Relaxed);
+    }
+
+    /// Another `ingest.lookback` from the next start on, in seconds.
+    pub(crate) fn widen(&self, lookback: u64) {
+        self.lookback.store(lookback, Ordering::Relaxed);
     }
 
     /// The key of an object of the hour that began `hours_ago` before noon.
@@ -145,7 +152,7 @@ impl World {
         };
         let settings = Settings {
             poll_interval: Duration::from_secs(60),
-            lookback: LOOKBACK,
+            lookback: Duration::from_secs(self.lookback.load(Ordering::Relaxed)),
             start: None,
             concurrency: 3,
             object_bytes: 1 << 20,
