@@ -10,7 +10,7 @@ use std::{
 
 use flowcost_exporter::{
     event::{Event, Observer},
-    model::ObjectOutcome,
+    model::{IgnoreReason, ObjectOutcome, Settled, Settlement},
     store::FailureReason,
 };
 use proptest::prelude::*;
@@ -321,21 +321,7 @@ fn an_object_that_the_process_dies_over_is_set_aside_and_tried_once_more_alone()
         // Three deaths with this object under way: the journal is written, nothing is committed.
         let (mut ledger, report) = world.open();
         assert!(report.unfinished.is_empty());
-        let candidate = flowcost_exporter::model::Candidate {
-            listed: flowcost_exporter::model::Listed {
-                id: flowcost_exporter::model::ObjectId { bucket: "s3://logs".into(), key: keys[1].clone() },
-                size: world.bucket.content(&keys[1]).len() as u64,
-                version: Some("2".to_owned()),
-            },
-            source: "logs".into(),
-            partition: flowcost_exporter::model::Partition {
-                bucket: "s3://logs".into(),
-                prefix: keys[1][..=keys[1].rfind('/').unwrap()].into(),
-                start: flowcost_exporter::model::Hour(crate::support::world::NOON / 3600 - 1),
-                span: flowcost_exporter::model::PartitionSpan::Hour,
-            },
-        };
-        ledger.begin_decoding(&candidate).unwrap();
+        ledger.begin_decoding(&world.candidate(&keys[1])).unwrap();
     }
     let recorder = Recorder::new();
     cycles(world.start(recorder.observer()), 1, &CancellationToken::new()).unwrap();
@@ -469,23 +455,14 @@ fn an_object_that_changes_between_listing_and_reading_is_read_as_it_is_now() {
 #[test]
 fn a_sealed_partition_whose_objects_are_gone_does_not_stop_the_sealing() {
     let world = World::new();
-    let keys = vec![world.put(A, 1, 1)];
-    world.put(A, 47, 2);
-    run(&world, 1);
-    world.pass(3 * 3600);
-    run(&world, 1);
-    // Late in a partition that nothing else is kept of.
-    let late = world.put(A, 46, 4);
-    world.pass(25 * 3600);
-    run(&world, 1);
-    assert_eq!(world.last().objects.get(ObjectOutcome::RefusedLate), 1);
-    world.bucket.fail(&late, FailureReason::NotFound);
-    world.widen(200 * 3600);
-    run(&world, 1);
-    assert_eq!(world.last().objects.get(ObjectOutcome::Gone), 1, "taken up again, and gone");
-    world.widen(48 * 3600);
-    world.pass(3600);
-    run(&world, 1);
-    assert_eq!(world.last().sources["logs"].last_full_scan, Some(world.clock().now()));
-    assert_eq!(world.last().objects.get(ObjectOutcome::Counted), keys.len() as u64 + 1);
+    let key = world.put(A, 40, 1);
+    let (mut ledger, _) = world.open();
+    let settled = |settlement| [Settled { candidate: world.candidate(&key), settlement, fetched: 0 }];
+    let now = world.clock().now();
+    ledger.commit(&settled(Settlement::Ignored(IgnoreReason::Filtered)), now).unwrap();
+    assert_eq!(ledger.seal("logs", now).unwrap(), 1);
+    // The filter is taken away, and the object is gone: nothing of the partition is left to remember.
+    ledger.commit(&settled(Settlement::Gone), now).unwrap();
+    assert_eq!(ledger.seal("logs", now).unwrap(), 1);
+    assert_eq!(ledger.snapshot().objects.get(ObjectOutcome::Gone), 1);
 }

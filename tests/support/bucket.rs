@@ -67,6 +67,10 @@ impl Bucket {
         self.inner().objects[key].0.clone()
     }
 
+    pub(crate) fn version(&self, key: &str) -> u64 {
+        self.inner().objects[key].1
+    }
+
     /// Keys that were read, in order.
     pub(crate) fn gets(&self) -> Vec<String> {
         self.inner().gets.clone()

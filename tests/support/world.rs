@@ -22,7 +22,10 @@ use flowcost_exporter::{
     discover::{SourceSpec, layout::Layout},
     event::Observer,
     ledger::{self, Ledger, OpenReport},
-    model::{Clock, Hour, ObjectDelta, Partition, PartitionSpan, Settlement, Snapshot, Timestamp},
+    model::{
+        Candidate, Clock, Hour, Listed, ObjectDelta, ObjectId, Partition, PartitionSpan, Settlement,
+        Snapshot, Timestamp,
+    },
     pipeline::{Pipeline, Settings, SharedLedger, SourceParts},
 };
 use tokio_util::sync::CancellationToken;
@@ -41,7 +44,6 @@ pub(crate) struct World {
     classifier: Arc<Classifier>,
     rules_fingerprint: String,
     cluster: Cluster,
-    lookback: AtomicU64,
     pub(crate) shown: Arc<Mutex<Vec<Arc<Snapshot>>>>,
 }
 
@@ -58,7 +60,6 @@ impl World {
             rules_fingerprint: config.fingerprint(),
             classifier: Arc::new(Classifier::new(config.rules, demo::REGION, prices)),
             cluster: Cluster::new(7),
-            lookback: AtomicU64::new(LOOKBACK.as_secs()),
             shown: Arc::default(),
         }
     }
@@ -79,11 +80,6 @@ impl World {
     pub(crate) fn pass(&self, seconds: u64) {
         self.now.fetch_add(i64::try_from(seconds).unwrap(), Ordering::Relaxed);
         self.elapsed.fetch_add(seconds, Ordering::Relaxed);
-    }
-
-    /// Another `ingest.lookback` from the next start on, in seconds.
-    pub(crate) fn widen(&self, lookback: u64) {
-        self.lookback.store(lookback, Ordering::Relaxed);
     }
 
     /// The key of an object of the hour that began `hours_ago` before noon.
@@ -107,14 +103,21 @@ impl World {
         key
     }
 
+    /// An object as discovery would hand it on.
+    pub(crate) fn candidate(&self, key: &str) -> Candidate {
+        let id = ObjectId { bucket: "s3://logs".into(), key: key.to_owned() };
+        let size = self.bucket.content(key).len() as u64;
+        let version = Some(self.bucket.version(key).to_string());
+        Candidate {
+            listed: Listed { id, size, version },
+            source: "logs".into(),
+            partition: partition_of(key),
+        }
+    }
+
     /// What one object adds, read straight from its bytes.
     pub(crate) fn delta(&self, key: &str) -> ObjectDelta {
-        let hour = key.split("hour=").nth(1).unwrap()[..2].parse::<i64>().unwrap();
-        let day = key.split("day=").nth(1).unwrap()[..2].parse::<i64>().unwrap();
-        let start = Hour(NOON / 3600 - 12 + (day - 10) * 24 + hour);
-        let prefix = &key[..=key.rfind('/').unwrap()];
-        let bucket = "s3://logs".into();
-        let partition = Partition { bucket, prefix: prefix.into(), start, span: PartitionSpan::Hour };
+        let partition = partition_of(key);
         match digest(Input::Whole(self.bucket.content(key)), &partition, &self.classifier, &LIMITS) {
             Settlement::Counted(delta) => delta,
             other => panic!("{key}: {other:?}"),
@@ -152,7 +155,7 @@ impl World {
         };
         let settings = Settings {
             poll_interval: Duration::from_secs(60),
-            lookback: Duration::from_secs(self.lookback.load(Ordering::Relaxed)),
+            lookback: LOOKBACK,
             start: None,
             concurrency: 3,
             object_bytes: 1 << 20,
@@ -247,4 +250,12 @@ pub(crate) fn cycles(pipeline: Pipeline, count: usize, stop: &CancellationToken)
     // Waits for what is still decoding.
     drop(runtime);
     result.map_err(|error| error.into_panic())
+}
+
+/// The partition that a key of [`World::key`] names.
+fn partition_of(key: &str) -> Partition {
+    let number = |name: &str| key.split(name).nth(1).unwrap()[..2].parse::<i64>().unwrap();
+    let start = Hour(NOON / 3600 - 12 + (number("day=") - 10) * 24 + number("hour="));
+    let prefix = key[..=key.rfind('/').unwrap()].into();
+    Partition { bucket: "s3://logs".into(), prefix, start, span: PartitionSpan::Hour }
 }
