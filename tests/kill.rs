@@ -485,3 +485,39 @@ async fn a_dead_ingest_loop_ends_the_process() {
     assert!(why.contains("panic"), "{why}");
     assert!(scrape::get(address, "/metrics").is_err(), "a dead target is not scraped");
 }
+
+#[test]
+fn a_log_that_nobody_reads_stops_nothing() {
+    use std::{
+        io::{BufRead as _, BufReader},
+        process::{Command, Stdio},
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_flowcost-exporter"))
+        .args(["demo", "--log.level", "trace", "--web.listen-address", "127.0.0.1:0", "--dir"])
+        .arg(folder.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The banner names the address; stderr is a pipe that stays unread, and trace fills it many times over.
+    let mut banner = BufReader::new(child.stdout.take().unwrap()).lines();
+    let line =
+        banner.find_map(|line| line.unwrap().split_once("http://").map(|(_, rest)| rest.to_owned())).unwrap();
+    let address = line.split('/').next().unwrap().parse().unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    let mut counted = 0;
+    while counted < 578 {
+        assert!(Instant::now() < deadline, "only {counted} objects");
+        if let Ok((200, text)) = scrape::get(address, "/metrics") {
+            counted = Scrape::parse(&text).count("flowcost_objects_total{outcome=\"counted\"}");
+        }
+    }
+    let kill = Command::new("sh").args(["-c", &format!("kill -TERM {}", child.id())]).status();
+    assert!(kill.unwrap().success());
+    while child.try_wait().unwrap().is_none() {
+        assert!(Instant::now() < deadline, "SIGTERM did not end it");
+        std::thread::yield_now();
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
