@@ -259,3 +259,20 @@ pub const REACH_ROOTS: usize = 20;
 
 /// Pages of a listing that `check --reach` reads of a source.
 pub const REACH_PAGES: usize = 20;
+
+/// Log lines that wait for stderr. Beyond, lines are dropped rather than the program held up.
+pub const LOG_LINES: usize = 8_192;
+
+/// How long one cycle takes up new work. What is left is found again by the next one, after every source had its turn:
+/// a source that is slow or huge does not keep the others from being listed.
+pub const CYCLE_BUDGET: Duration = Duration::from_secs(300);
+
+/// Objects that may be put back while a scan still counts as complete. More are not single objects any more but a part
+/// of the source that cannot be read, and the window waits for them.
+pub const HELD_BACK_OBJECTS: usize = 10;
+
+/// How often every object that was put back is tried before a first scan counts as complete without them.
+pub const FIRST_SCAN_TRIES: u32 = 3;
+
+/// How long the window waits at the most for objects that cannot be read, so that it does not grow for ever.
+pub const HELD_BACK: Duration = Duration::from_secs(7 * 24 * 3600);

@@ -34,7 +34,7 @@ fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<(), Failure> {
     let flags = &cli.flags;
     flags.reject_unsupported()?;
-    app::start_logging(flags.log_level, flags.log_format);
+    let _logging = app::start_logging(flags.log_level, flags.log_format);
     match cli.command() {
         Command::Serve => Ok(app::serve(load(flags)?, &flags.listen_addresses(ListenHost::All))?),
         Command::Demo(args) => demo(args, flags),

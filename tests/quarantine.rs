@@ -1,12 +1,10 @@
 //! Objects in quarantine: read again or given up on request, beside a running exporter and without one.
 
 use std::{
-    io::{BufRead, BufReader},
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
-    sync::{Arc, atomic::AtomicUsize, mpsc},
-    time::Duration,
+    process::{Command, Output},
+    sync::{Arc, atomic::AtomicUsize},
 };
 
 use bytes::Bytes;
@@ -25,6 +23,8 @@ use crate::{
     ingest,
     support::{
         events::Recorder,
+        exporter::Exporter,
+        now,
         world::{World, cycles},
     },
 };
@@ -236,7 +236,7 @@ impl Folder {
             dir.path().display()
         );
         std::fs::write(dir.path().join("flowcost.toml"), config).unwrap();
-        let now = Timestamp(i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap());
+        let now = now();
         let utc = now.to_utc().unwrap();
         let folder = dir.path().join(format!(
             "logs/AWSLogs/{A}/vpcflowlogs/us-east-1/{}/{:02}/{:02}",
@@ -252,14 +252,10 @@ impl Folder {
         Self { bad: file(2), dir }
     }
 
-    fn command(&self, words: &[&str]) -> Command {
+    fn run(&self, words: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_flowcost-exporter"));
         command.arg("--config.file").arg(self.dir.path().join("flowcost.toml")).args(words);
-        command
-    }
-
-    fn run(&self, words: &[&str]) -> Output {
-        self.command(words).output().unwrap()
+        command.output().unwrap()
     }
 
     /// Standard output of a run that has to succeed.
@@ -275,47 +271,7 @@ impl Folder {
     }
 
     fn serve(&self) -> Exporter {
-        let mut child = self
-            .command(&["--web.listen-address", "127.0.0.1:0"])
-            .stderr(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let (lines, log) = mpsc::channel();
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        std::thread::spawn(move || {
-            stderr.lines().map_while(Result::ok).try_for_each(|line| lines.send(line))
-        });
-        Exporter { child, log }
-    }
-}
-
-/// A running exporter; killed when it goes out of scope.
-struct Exporter {
-    child: Child,
-    log: mpsc::Receiver<String>,
-}
-
-impl Exporter {
-    /// Waits for a line of the log with all these words.
-    fn wait_for(&self, words: &[&str]) -> String {
-        let mut seen = Vec::new();
-        loop {
-            let Ok(line) = self.log.recv_timeout(Duration::from_secs(30)) else {
-                panic!("no line with {words:?} in {seen:#?}");
-            };
-            if words.iter().all(|word| line.contains(word)) {
-                return line;
-            }
-            seen.push(line);
-        }
-    }
-}
-
-impl Drop for Exporter {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        Exporter::start(&self.dir.path().join("flowcost.toml"))
     }
 }
 
@@ -331,8 +287,8 @@ fn the_commands_work_beside_a_running_exporter_and_without_one() {
     assert!(stderr.contains("run the exporter first"), "{stderr}");
 
     let key = key_of(&folder.bad);
-    let exporter = folder.serve();
-    exporter.wait_for(&["first full scan committed"]);
+    let mut exporter = folder.serve();
+    exporter.wait_for("first full scan committed");
     let list = folder.says(&["quarantine", "list"]);
     let lines: Vec<&str> = list.lines().collect();
     assert_eq!(lines.len(), 2, "{list}");
@@ -341,20 +297,20 @@ fn the_commands_work_beside_a_running_exporter_and_without_one() {
 
     let said = folder.says(&["quarantine", "retry", &key]);
     assert_eq!(said, "1 object will be read again at the exporter's next poll, or when it is started\n");
-    exporter.wait_for(&["objects in quarantine are read again"]);
-    exporter.wait_for(&["object quarantined", "reason=format"]);
+    exporter.wait_for("objects in quarantine are read again");
+    exporter.wait_for("object quarantined");
 
     let (code, stderr) = folder.fails(&["quarantine", "drop", &key, "no/such/key"]);
     assert_eq!(code, Some(1));
     assert!(stderr.contains("not in quarantine, so nothing was asked: no/such/key"), "{stderr}");
-    drop(exporter);
+    exporter.kill();
 
     // Killed: the commands go on, and the next start does what was asked.
     assert!(folder.says(&["quarantine", "list"]).contains(&key));
     folder.says(&["quarantine", "drop", "--all"]);
     assert!(folder.says(&["quarantine", "list"]).contains("  drop   file://"));
-    let exporter = folder.serve();
-    exporter.wait_for(&["objects dropped from quarantine", "objects=1"]);
+    let mut exporter = folder.serve();
+    exporter.wait_for("objects dropped from quarantine");
     assert_eq!(folder.says(&["quarantine", "list"]), "nothing is in quarantine\n");
     assert_eq!(folder.says(&["quarantine", "retry", "--all"]), "nothing is in quarantine\n");
 

@@ -11,11 +11,9 @@ use flowcost_exporter::{
     model::Timestamp,
 };
 
-const A: u64 = 111_111_111_111;
+use crate::support::now;
 
-fn now() -> Timestamp {
-    Timestamp(i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap())
-}
+const A: u64 = 111_111_111_111;
 
 /// The folder of today, or of this hour, in a layout.
 fn folder(layout: &str) -> String {

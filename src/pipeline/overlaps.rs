@@ -97,18 +97,16 @@ impl Overlaps {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{FlowCounts, FlowKey};
+    use crate::model::{FlowCounts, FlowKey, Hints};
 
     /// An object with records of these hours and interfaces.
     fn object(
         hours: std::ops::RangeInclusive<i64>,
         interfaces: impl IntoIterator<Item = u64>,
     ) -> ObjectDelta {
-        let mut delta = ObjectDelta::default();
-        delta.traffic =
-            hours.map(|hour| ((Hour(hour), FlowKey::overflow()), FlowCounts::default())).collect();
-        delta.hints.interfaces = interfaces.into_iter().map(|n| (n, Arc::from(format!("eni-{n}")))).collect();
-        delta
+        let interfaces = interfaces.into_iter().map(|n| (n, Arc::from(format!("eni-{n}")))).collect();
+        let traffic = hours.map(|hour| ((Hour(hour), FlowKey::overflow()), FlowCounts::default())).collect();
+        ObjectDelta { traffic, hints: Hints { interfaces, ..Hints::default() }, ..ObjectDelta::default() }
     }
 
     fn pairs(found: &[Overlap]) -> Vec<(&str, &str, &str)> {

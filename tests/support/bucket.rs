@@ -91,6 +91,10 @@ impl Bucket {
         self.inner().lists
     }
 
+    pub(crate) fn version(&self, key: &str) -> u64 {
+        self.inner().objects[key].1
+    }
+
     /// Keys that were read, in order.
     pub(crate) fn gets(&self) -> Vec<String> {
         self.inner().gets.clone()
