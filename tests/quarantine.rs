@@ -142,6 +142,22 @@ fn a_request_waits_for_the_next_start_and_for_the_store() {
 }
 
 #[test]
+fn a_retry_that_waits_for_the_store_does_not_hold_the_window() {
+    let (world, keys, mut pipeline, _) = with_bad();
+    world.pass(80 * 3600);
+    (0..10).for_each(|_| cycle(&mut pipeline));
+    world.bucket.fail(&keys[1], FailureReason::Denied);
+    ask(&world, Request::Retry, &keys[1..]);
+    for _ in 0..20 {
+        cycle(&mut pipeline);
+        world.pass(60);
+    }
+    // Nothing was read; the last poll was a full scan.
+    let through = world.last().sources["logs"].last_full_scan.unwrap();
+    assert_eq!(through, world.clock().now().minus(std::time::Duration::from_secs(60)));
+}
+
+#[test]
 fn what_is_dropped_is_never_read_again_not_even_when_it_is_replaced() {
     let (world, keys, mut pipeline, recorder) = with_bad();
     ask(&world, Request::Drop, &keys[1..]);
