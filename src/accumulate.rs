@@ -3,11 +3,15 @@
 //! The same bytes, partition and classifier give the same settlement, whenever and however often. An object counts
 //! whole or not at all.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+};
 
 use crate::{
     classify::{Classifier, ObjectClassifier, Verdict, VerdictKey, fault},
-    decode::{DecodeError, DecodeLimits, Input, Reader},
+    decode::{DecodeError, DecodeLimits, Input, Reader, TextColumn},
     limits,
     model::{
         Charge, ChargeCounts, FlowCounts, FlowKey, Hints, Hour, NanoUsd, ObjectDelta, Partition, Quarantine,
@@ -51,6 +55,9 @@ fn read(
     let mut sums = Sums::new(partition);
     let mut first_bad = None;
     while let Some(batch) = reader.next_batch()? {
+        if let Some(interfaces) = &batch.interface_id {
+            sums.note_interfaces(interfaces);
+        }
         let mut overflowed = None;
         object.classify(&batch, |row, verdict| {
             if verdict.outcome == RecordOutcome::Bad && first_bad.is_none() {
@@ -96,6 +103,7 @@ struct Sums<'p> {
     traffic: HashMap<(Hour, VerdictKey), FlowCounts>,
     charged: HashMap<(Hour, VerdictKey, Charge), u64>,
     newest: Option<Timestamp>,
+    interfaces: BTreeMap<u64, Arc<str>>,
 }
 
 impl<'p> Sums<'p> {
@@ -108,6 +116,7 @@ impl<'p> Sums<'p> {
             traffic: HashMap::new(),
             charged: HashMap::new(),
             newest: None,
+            interfaces: BTreeMap::new(),
         }
     }
 
@@ -137,6 +146,23 @@ impl<'p> Sums<'p> {
             *sum = sum.checked_add(verdict.bytes).filter(|sum| *sum <= i64::MAX as u64).ok_or("bytes")?;
         }
         Ok(())
+    }
+
+    /// Keeps the interfaces with the lowest hashes. Looks at distinct values, not at records, and not at what is too long
+    /// for an id.
+    fn note_interfaces(&mut self, column: &TextColumn) {
+        for id in column.values.iter().flatten().filter(|id| id.len() <= limits::INTERFACE_ID_BYTES) {
+            let mut hasher = DefaultHasher::new();
+            id.hash(&mut hasher);
+            let hash = hasher.finish();
+            let full = self.interfaces.len() >= limits::OBJECT_INTERFACES;
+            if full && self.interfaces.last_key_value().is_some_and(|(last, _)| *last <= hash) {
+                continue;
+            }
+            if self.interfaces.insert(hash, id.clone()).is_none() && full {
+                self.interfaces.pop_last();
+            }
+        }
     }
 
     /// The hour of a record: that of its time, unless the time is absurd for where the record was found.
@@ -193,7 +219,7 @@ impl<'p> Sums<'p> {
             traffic,
             charges,
             newest_record: self.newest,
-            hints: Hints { missing_az_ids: object.into_missing_az_ids() },
+            hints: Hints { missing_az_ids: object.into_missing_az_ids(), interfaces: self.interfaces },
         })
     }
 }
