@@ -6,10 +6,16 @@
 mod cells;
 pub mod columns;
 pub mod encode;
+mod feed;
+mod footer;
 pub mod guard;
 mod input;
+mod lengths;
+mod pages;
 pub mod parquet;
 pub mod text;
+mod thrift;
+mod unpack;
 mod values;
 
 #[cfg(test)]
