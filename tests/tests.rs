@@ -10,6 +10,7 @@ mod command_line;
 mod configs;
 mod demo_folder;
 mod exposition;
+mod fixtures_parquet;
 mod ingest;
 mod parity;
 mod pipeline_property;
