@@ -12,6 +12,7 @@ mod demo_folder;
 mod exposition;
 mod fixtures_parquet;
 mod ingest;
+mod mutations;
 mod parity;
 mod pipeline_property;
 mod s3_faults;

@@ -66,6 +66,15 @@ impl Content {
             Self::Dictionary { .. } | Self::Index => 0,
         }
     }
+
+    fn needs_dictionary(&self) -> bool {
+        match self {
+            Self::Data { encoding, .. } | Self::DataV2 { encoding, .. } => {
+                matches!(*encoding, DICTIONARY_PLAIN | Encoding::RLE_DICTIONARY)
+            }
+            Self::Dictionary { .. } | Self::Index => false,
+        }
+    }
 }
 
 /// What has to be known of a column to read its pages.
@@ -111,12 +120,13 @@ pub(super) struct Pages {
     at: usize,
     values_left: u64,
     begun: bool,
+    dictionary: bool,
 }
 
 impl Pages {
     /// Begins a chunk: its bytes, and the number of values that it claims.
     pub(super) fn new(column: Column, bytes: Bytes, values: u64) -> Self {
-        Self { column, bytes, at: 0, values_left: values, begun: false }
+        Self { column, bytes, at: 0, values_left: values, begun: false, dictionary: false }
     }
 
     /// The next page: its header, and its bytes as they are in the object.
@@ -131,9 +141,12 @@ impl Pages {
                 Content::Dictionary { .. } if !first => {
                     return Err(corrupt("a dictionary page that is not the first".to_string()));
                 }
-                Content::Dictionary { .. } => {}
+                Content::Dictionary { .. } => self.dictionary = true,
                 _ if header.content.values() == 0 => continue,
                 _ => {
+                    if header.content.needs_dictionary() && !self.dictionary {
+                        return Err(corrupt("a page without the dictionary that it needs".to_string()));
+                    }
                     let values = u64::from(header.content.values());
                     self.values_left = self
                         .values_left
