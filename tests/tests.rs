@@ -6,6 +6,7 @@ mod oracle;
 mod support;
 
 mod architecture;
+mod bombs;
 mod command_line;
 mod configs;
 mod demo_folder;
