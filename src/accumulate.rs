@@ -3,11 +3,15 @@
 //! The same bytes, partition and classifier give the same settlement, whenever and however often. An object counts
 //! whole or not at all.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+};
 
 use crate::{
     classify::{Classifier, ObjectClassifier, Verdict, VerdictKey},
-    decode::{DecodeError, DecodeLimits, Input, Reader},
+    decode::{DecodeError, DecodeLimits, Input, Reader, TextColumn},
     limits,
     model::{
         Charge, ChargeCounts, FlowCounts, FlowKey, Hints, Hour, NanoUsd, ObjectDelta, Partition, Quarantine,
@@ -50,6 +54,9 @@ fn read(
     let mut object = ObjectClassifier::new(classifier);
     let mut sums = Sums::new(partition);
     while let Some(batch) = reader.next_batch()? {
+        if let Some(interfaces) = &batch.interface_id {
+            sums.note_interfaces(interfaces);
+        }
         let mut fault = None;
         object.classify(&batch, |row, verdict| {
             if fault.is_none() && sums.add(&verdict).is_none() {
@@ -95,6 +102,7 @@ struct Sums<'p> {
     traffic: HashMap<(Hour, VerdictKey), FlowCounts>,
     charged: HashMap<(Hour, VerdictKey, Charge), u64>,
     newest: Option<Timestamp>,
+    interfaces: BTreeMap<u64, Arc<str>>,
 }
 
 impl<'p> Sums<'p> {
@@ -109,6 +117,7 @@ impl<'p> Sums<'p> {
             traffic: HashMap::new(),
             charged: HashMap::new(),
             newest: None,
+            interfaces: BTreeMap::new(),
         }
     }
 
@@ -139,6 +148,22 @@ impl<'p> Sums<'p> {
             *sum = sum.checked_add(verdict.bytes).filter(|sum| *sum <= i64::MAX as u64)?;
         }
         Some(())
+    }
+
+    /// Keeps the interfaces with the lowest hashes. Looks at distinct values, not at records.
+    fn note_interfaces(&mut self, column: &TextColumn) {
+        for id in column.values.iter().flatten() {
+            let mut hasher = DefaultHasher::new();
+            id.hash(&mut hasher);
+            let hash = hasher.finish();
+            let full = self.interfaces.len() >= limits::OBJECT_INTERFACES;
+            if full && self.interfaces.last_key_value().is_some_and(|(last, _)| *last <= hash) {
+                continue;
+            }
+            if self.interfaces.insert(hash, id.clone()).is_none() && full {
+                self.interfaces.pop_last();
+            }
+        }
     }
 
     /// The hour of a record: that of its time, unless the time is absurd for where the record was found.
@@ -195,7 +220,7 @@ impl<'p> Sums<'p> {
             traffic,
             charges,
             newest_record: self.newest,
-            hints: Hints { missing_az_ids: object.into_missing_az_ids() },
+            hints: Hints { missing_az_ids: object.into_missing_az_ids(), interfaces: self.interfaces },
         })
     }
 }

@@ -58,6 +58,8 @@ pub enum Command {
     Demo(DemoArgs),
     /// Validate the configuration and say what it means.
     Check(CheckArgs),
+    /// See the objects that could not be read; have them read again, or give them up.
+    Quarantine(QuarantineArgs),
     /// Ask a running exporter whether it is healthy; for containers without a shell.
     Healthcheck(HealthcheckArgs),
 }
@@ -87,6 +89,36 @@ pub struct CheckArgs {
     /// Also list each source, open one object, and say what its columns enable and rule out.
     #[arg(long)]
     pub reach: bool,
+}
+
+/// What to do with the quarantine.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct QuarantineArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: QuarantineAction,
+}
+
+/// What to do with the quarantine. Each works beside a running exporter and without one.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum QuarantineAction {
+    /// List the objects and why they are there.
+    List,
+    /// Have objects read again, at the exporter's next poll or next start.
+    Retry(Selection),
+    /// Give objects up for good, at the exporter's next poll or next start: they are never read.
+    Drop(Selection),
+}
+
+/// Which objects.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Selection {
+    /// Keys as `list` shows them, with or without their bucket.
+    #[arg(value_name = "KEY", required_unless_present = "all")]
+    pub keys: Vec<String>,
+    /// All that are listed.
+    #[arg(long, conflicts_with = "keys")]
+    pub all: bool,
 }
 
 /// Least severe messages to log.
@@ -260,6 +292,23 @@ mod tests {
         let demo = DemoArgs { dir: Some(PathBuf::from("x")), rows_per_minute: NonZeroU32::new(600) };
         assert_eq!(cli.command(), Command::Demo(demo));
         assert_eq!(cli.flags.log_format, LogFormat::Json);
+    }
+
+    #[test]
+    fn the_quarantine_wants_keys_or_all() {
+        let action = |words: &str| match read(words).map(|cli| cli.command()) {
+            Ok(Command::Quarantine(args)) => Some(args.action),
+            _ => None,
+        };
+        let keys = vec!["a/b".to_owned(), "s3://bucket/c".to_owned()];
+        let some = Selection { keys, all: false };
+        let all = Selection { keys: Vec::new(), all: true };
+        assert_eq!(action("quarantine list --config.file x"), Some(QuarantineAction::List));
+        assert_eq!(action("quarantine retry a/b s3://bucket/c"), Some(QuarantineAction::Retry(some)));
+        assert_eq!(action("--config.file x quarantine drop --all"), Some(QuarantineAction::Drop(all)));
+        for words in ["quarantine", "quarantine retry", "quarantine drop --all a/b", "quarantine list a/b"] {
+            assert_eq!(read(words).unwrap_err().exit_code(), i32::from(EXIT_USAGE), "{words}");
+        }
     }
 
     #[test]

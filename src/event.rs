@@ -60,6 +60,10 @@ pub enum Event {
     ObjectRefusedLate { source: Arc<str>, object: ObjectId },
     /// An object was set aside.
     ObjectQuarantined { source: Arc<str>, object: ObjectId, why: Quarantine },
+    /// Objects in quarantine are read again because a person asked for it.
+    QuarantineRetried { source: Arc<str>, objects: u64 },
+    /// Objects left the quarantine because a person gave them up.
+    QuarantineDropped { objects: u64 },
     /// An object was gone before it could be read.
     ObjectGone { source: Arc<str>, object: ObjectId },
     /// An object changed after it had been settled.
@@ -76,6 +80,8 @@ pub enum Event {
     AzIdMissing { zone: Arc<str>, az_id: Arc<str> },
     /// A source has logs of a region that is not its own; they are priced at the source's region.
     ForeignRegion { source: Arc<str>, region: Arc<str> },
+    /// Two flow logs cover the same interface at the same time. Said once for each pair.
+    OverlappingFlowLogs { source: Arc<str>, interface: Arc<str>, first: Arc<str>, second: Arc<str> },
     /// The series limit is reached: new label sets go to the overflow series.
     SeriesLimitReached,
     /// Partitions left the window and are kept as hashes.
@@ -123,6 +129,12 @@ impl Event {
             Self::ObjectQuarantined { source, object, why } => {
                 error!(%source, %object, reason = why.reason.as_str(), detail = %why.detail, "object quarantined");
             }
+            Self::QuarantineRetried { source, objects } => {
+                info!(%source, objects, "objects in quarantine are read again, as asked");
+            }
+            Self::QuarantineDropped { objects } => {
+                info!(objects, "objects dropped from quarantine, as asked")
+            }
             Self::ObjectGone { source, object } => warn!(%source, %object, "object gone before it was read"),
             Self::ObjectMutated { source, object } => {
                 warn!(%source, %object, "object changed after it was settled, it is not counted again");
@@ -145,6 +157,10 @@ impl Event {
             Self::ForeignRegion { source, region } => {
                 let advice = "give the region a [[source]] of its own, or name the wanted ones in regions";
                 warn!(%source, %region, advice, "logs of another region are priced at the rates of the source's region");
+            }
+            Self::OverlappingFlowLogs { source, interface, first, second } => {
+                let advice = "name the one to be read in flow_log_ids of the source";
+                warn!(%source, %interface, %first, %second, advice, "two flow logs cover the same interface: its traffic counts twice");
             }
             Self::SeriesLimitReached => {
                 warn!("limits.series is reached: new label sets are counted in the series \"other\"");

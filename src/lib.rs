@@ -52,6 +52,8 @@ pub mod app;
 
 pub mod check;
 
+pub mod quarantine;
+
 pub mod config;
 
 pub mod cli;

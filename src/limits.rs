@@ -26,6 +26,14 @@ pub const ROOTS: usize = 10_000;
 /// Every how many polls the whole lookback is listed, and accounts and regions are looked for anew.
 pub const FULL_SCAN_EVERY: u32 = 10;
 
+/// How often each account and region of a source is listed for new objects, unless polls are further apart: AWS writes
+/// every five minutes.
+pub const LIST_ROOT_EVERY: Duration = Duration::from_secs(300);
+
+/// Accounts and regions that every poll lists. Only with more of them do they take turns, to keep listing cheap: 100
+/// requests a minute are 0.72 USD a day.
+pub const ROOTS_PER_POLL: usize = 100;
+
 /// How long after its end a partition is listed at every poll. Real listings have stragglers 21 minutes after the
 /// slot; an hour is three times that.
 pub const RECENT_PARTITIONS: Duration = Duration::from_secs(3600);
@@ -96,6 +104,26 @@ pub const RECORD_BYTES: u64 = 16;
 
 /// Records decoded at a time: large enough to amortise, small enough for the cache.
 pub const BATCH_ROWS: usize = 8_192;
+
+/// Interfaces that one object names to find out whether two flow logs cover the same ones.
+pub const OBJECT_INTERFACES: usize = 64;
+
+/// Interfaces that are remembered for that, some 150 bytes each. With more of them it is a sample, the same of every
+/// flow log.
+pub const WATCHED_INTERFACES: usize = 4_096;
+
+/// Flow logs of one interface that are told apart.
+pub const WATCHED_FLOW_LOGS: usize = 8;
+
+/// Hours that two flow logs must share an interface: one that is deleted and made anew with other fields meets its
+/// successor in the hour of the change, and with its last records in the next.
+pub const SHARED_HOURS: i64 = 3;
+
+/// How long an interface without records is remembered.
+pub const WATCHED_HOURS: i64 = 48;
+
+/// Pairs of flow logs that are told of.
+pub const OVERLAPS: usize = 64;
 
 /// Distinct remarks (for example zones without their az_id) that one object may carry.
 pub const HINTS: usize = 64;
@@ -255,5 +283,25 @@ pub const BLOCKING_THREADS: usize = 8;
 /// How often the demo writes a file.
 pub const DEMO_FILE_EVERY: Duration = Duration::from_secs(3);
 
+/// Accounts and regions of a source that `check --reach` names.
+pub const REACH_ROOTS: usize = 20;
+
 /// Pages of a listing that `check --reach` reads of a source.
 pub const REACH_PAGES: usize = 20;
+
+/// Log lines that wait for stderr. Beyond, lines are dropped rather than the program held up.
+pub const LOG_LINES: usize = 8_192;
+
+/// How long one cycle takes up new work. What is left is found again by the next one, after every source had its turn:
+/// a source that is slow or huge does not keep the others from being listed.
+pub const CYCLE_BUDGET: Duration = Duration::from_secs(300);
+
+/// Objects that may be put back while a scan still counts as complete. More are not single objects any more but a part
+/// of the source that cannot be read, and the window waits for them.
+pub const HELD_BACK_OBJECTS: usize = 10;
+
+/// How often every object that was put back is tried before a first scan counts as complete without them.
+pub const FIRST_SCAN_TRIES: u32 = 3;
+
+/// How long the window waits at the most for objects that cannot be read, so that it does not grow for ever.
+pub const HELD_BACK: Duration = Duration::from_secs(7 * 24 * 3600);

@@ -5,9 +5,15 @@ use std::{error::Error, io::Write as _, process::ExitCode};
 use flowcost_exporter::{
     app::{self, AppError},
     check,
-    cli::{CheckArgs, Cli, Command, DemoArgs, EXIT_RUNTIME, EXIT_USAGE, Flags, ListenHost, UsageError},
+    cli::{
+        CheckArgs, Cli, Command, DemoArgs, EXIT_RUNTIME, EXIT_USAGE, Flags, ListenHost, QuarantineAction,
+        UsageError,
+    },
     config::{self, Config, ConfigError},
-    demo, healthcheck, limits,
+    demo, healthcheck,
+    ledger::Request,
+    limits,
+    quarantine::{self, QuarantineError},
 };
 
 fn main() -> ExitCode {
@@ -28,11 +34,12 @@ fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<(), Failure> {
     let flags = &cli.flags;
     flags.reject_unsupported()?;
-    app::start_logging(flags.log_level, flags.log_format);
+    let _logging = app::start_logging(flags.log_level, flags.log_format);
     match cli.command() {
         Command::Serve => Ok(app::serve(load(flags)?, &flags.listen_addresses(ListenHost::All))?),
         Command::Demo(args) => demo(args, flags),
         Command::Check(args) => check(&load(flags)?, &args),
+        Command::Quarantine(args) => quarantine(&load(flags)?, args.action),
         Command::Healthcheck(args) => Ok(healthcheck::check(&args.url, limits::HEALTHCHECK_TIMEOUT)?),
     }
 }
@@ -58,6 +65,16 @@ fn check(config: &Config, args: &CheckArgs) -> Result<(), Failure> {
         }
     }
     say("check: ok\n");
+    Ok(())
+}
+
+fn quarantine(config: &Config, action: QuarantineAction) -> Result<(), Failure> {
+    let text = match action {
+        QuarantineAction::List => quarantine::list(config)?,
+        QuarantineAction::Retry(which) => quarantine::ask(config, Request::Retry, &which)?,
+        QuarantineAction::Drop(which) => quarantine::ask(config, Request::Drop, &which)?,
+    };
+    say(&text);
     Ok(())
 }
 
@@ -106,6 +123,12 @@ impl From<ConfigError> for Failure {
 
 impl From<AppError> for Failure {
     fn from(error: AppError) -> Self {
+        Self::Runtime(Box::new(error))
+    }
+}
+
+impl From<QuarantineError> for Failure {
+    fn from(error: QuarantineError) -> Self {
         Self::Runtime(Box::new(error))
     }
 }

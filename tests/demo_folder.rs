@@ -7,7 +7,7 @@ use std::{
 };
 
 use flowcost_exporter::{
-    decode::encode::{Column, EncodeOptions, Record, Value, parquet},
+    decode::encode::{Column, Record, Value},
     demo::{Cluster, Demo, HISTORY_ROWS, SEED, SLOT_SECONDS, slot_of},
     model::Timestamp,
 };
@@ -84,22 +84,4 @@ fn two_days_of_history_are_written_fast_and_can_be_read_back() {
         other => panic!("{other:?}"),
     });
     assert!(ends.into_iter().all(|end| (slot_of(NOW).0..NOW.0).contains(&end)));
-}
-
-/// Prints how fast records are made and encoded, on one thread: `-- --ignored --nocapture speed`.
-#[test]
-#[ignore = "a measurement, not a test"]
-fn speed() {
-    let (cluster, rows) = (Cluster::new(SEED), 200_000);
-    for (name, columns) in [("version 11", Column::ALL), ("version 5", Column::V5), ("version 2", Column::V2)]
-    {
-        let begin = Instant::now();
-        let records = cluster.records(slot_of(NOW), SLOT_SECONDS, rows);
-        let made = begin.elapsed().as_secs_f64();
-        let options = EncodeOptions { columns, ..EncodeOptions::default() };
-        let bytes = parquet(&records, &options).unwrap().len();
-        let encoded = begin.elapsed().as_secs_f64() - made;
-        let (made, encoded) = (rows as f64 / made, rows as f64 / encoded);
-        println!("{name}: made {made:.0} rows/s, encoded {encoded:.0} rows/s, {} bytes a row", bytes / rows);
-    }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use flowcost_exporter::{
     event::{Event, Observer},
-    model::ObjectOutcome,
+    model::{IgnoreReason, ObjectOutcome, Settled, Settlement},
     store::FailureReason,
 };
 use proptest::prelude::*;
@@ -218,7 +218,7 @@ fn objects_that_are_no_flow_logs_each_get_their_outcome() {
 #[test]
 fn an_object_that_is_replaced_is_not_counted_again() {
     let world = World::new();
-    let keys = vec![world.put(A, 1, 1)];
+    let keys = [world.put(A, 1, 1)];
     run(&world, 1);
     let before = world.last();
     world.bucket.put(&keys[0], world.content(1, 5));
@@ -246,7 +246,11 @@ fn an_object_that_is_gone_before_it_is_read_counts_when_it_comes_back() {
 }
 
 /// An observer that ends the cycle at the n-th event, by a panic or by a stop.
-fn ends_at(event: usize, seen: Arc<AtomicUsize>, end: impl Fn() + Send + Sync + 'static) -> Observer {
+pub(crate) fn ends_at(
+    event: usize,
+    seen: Arc<AtomicUsize>,
+    end: impl Fn() + Send + Sync + 'static,
+) -> Observer {
     Arc::new(move |_| {
         if seen.fetch_add(1, Ordering::Relaxed) == event {
             end();
@@ -263,6 +267,17 @@ fn eventful() -> (World, Vec<String>) {
     (world, keys)
 }
 
+/// Panics called "crash" are not printed.
+pub(crate) fn quiet_crashes() {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        let ours = info.payload().downcast_ref::<&str>().is_some_and(|text| *text == "crash");
+        if !ours {
+            hook(info);
+        }
+    }));
+}
+
 fn settle_and_compare(world: &World, keys: &[String], event: usize) {
     run(world, 2);
     let compared = catch_unwind(AssertUnwindSafe(|| {
@@ -276,13 +291,7 @@ fn settle_and_compare(world: &World, keys: &[String], event: usize) {
 
 #[test]
 fn a_crash_at_every_event_of_the_cycle_loses_nothing_and_doubles_nothing() {
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        let ours = info.payload().downcast_ref::<&str>().is_some_and(|text| *text == "crash");
-        if !ours {
-            hook(info);
-        }
-    }));
+    quiet_crashes();
     for event in 0.. {
         let (world, keys) = eventful();
         let seen = Arc::new(AtomicUsize::new(0));
@@ -321,21 +330,7 @@ fn an_object_that_the_process_dies_over_is_set_aside_and_tried_once_more_alone()
         // Three deaths with this object under way: the journal is written, nothing is committed.
         let (mut ledger, report) = world.open();
         assert!(report.unfinished.is_empty());
-        let candidate = flowcost_exporter::model::Candidate {
-            listed: flowcost_exporter::model::Listed {
-                id: flowcost_exporter::model::ObjectId { bucket: "s3://logs".into(), key: keys[1].clone() },
-                size: world.bucket.content(&keys[1]).len() as u64,
-                version: Some("2".to_owned()),
-            },
-            source: "logs".into(),
-            partition: flowcost_exporter::model::Partition {
-                bucket: "s3://logs".into(),
-                prefix: keys[1][..=keys[1].rfind('/').unwrap()].into(),
-                start: flowcost_exporter::model::Hour(crate::support::world::NOON / 3600 - 1),
-                span: flowcost_exporter::model::PartitionSpan::Hour,
-            },
-        };
-        ledger.begin_decoding(&candidate).unwrap();
+        ledger.begin_decoding(&world.candidate(&keys[1])).unwrap();
     }
     let recorder = Recorder::new();
     cycles(world.start(recorder.observer()), 1, &CancellationToken::new()).unwrap();
@@ -373,4 +368,110 @@ proptest! {
         // An object that was put twice was replaced; with the same content that changes nothing.
         world.assert_counted(&keys);
     }
+}
+
+#[test]
+fn one_denied_object_in_a_quiet_source_holds_up_nothing() {
+    let world = World::new();
+    let mut keys = vec![world.put(A, 1, 1)];
+    let denied = world.put(A, 1, 2);
+    world.bucket.fail(&denied, FailureReason::Denied);
+    run(&world, 1);
+    assert!(world.last().first_scan_complete);
+    // New objects are read by recent scans; the full ones in between find nothing but the denied object.
+    let pipeline = world.start(nobody());
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut pipeline = pipeline;
+        let stop = CancellationToken::new();
+        for round in 0..3_u32 {
+            pipeline.cycle(&stop).await.unwrap();
+            keys.push(world.put(A, 0, 10 + round));
+            for _ in 1..flowcost_exporter::limits::FULL_SCAN_EVERY {
+                world.pass(60);
+                pipeline.cycle(&stop).await.unwrap();
+            }
+        }
+        world.pass(60);
+        pipeline.cycle(&stop).await.unwrap();
+    });
+    world.assert_counted(&keys);
+    let through = world.last().sources["logs"].last_full_scan.unwrap();
+    assert_eq!(through, world.clock().now(), "the window moves on");
+}
+
+#[test]
+fn when_a_part_of_the_source_is_denied_the_window_waits_for_it() {
+    let world = World::new();
+    let mut keys: Vec<String> = (0..15).map(|n| world.put(B, 1, n)).collect();
+    for key in &keys {
+        world.bucket.fail(key, FailureReason::Denied);
+    }
+    keys.push(world.put(A, 1, 99));
+    run(&world, 1);
+    assert!(!world.last().first_scan_complete, "an account that was never read is no complete scan");
+    for day in 1..5 {
+        world.pass(24 * 3600);
+        keys.push(world.put(A, -24 * day, 200));
+        run(&world, 1);
+    }
+    world.bucket.heal();
+    run(&world, 1);
+    world.assert_counted(&keys);
+    assert!(world.last().first_scan_complete);
+}
+
+#[test]
+fn a_denied_part_that_stays_denied_does_not_hide_the_rest_for_ever() {
+    let world = World::new();
+    for n in 0..15 {
+        world.bucket.fail(&world.put(B, 1, n), FailureReason::Denied);
+    }
+    let keys = vec![world.put(A, 1, 99)];
+    let pipeline = world.start(nobody());
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut pipeline = pipeline;
+        let stop = CancellationToken::new();
+        for _ in 0..3 * flowcost_exporter::limits::FULL_SCAN_EVERY {
+            pipeline.cycle(&stop).await.unwrap();
+            world.pass(60);
+        }
+    });
+    assert!(world.last().first_scan_complete);
+    world.assert_counted(&keys);
+}
+
+#[test]
+fn an_object_that_changes_between_listing_and_reading_is_read_as_it_is_now() {
+    let world = World::new();
+    let keys = vec![world.put(A, 1, 1), world.put(A, 1, 2)];
+    world.bucket.fail(&keys[1], FailureReason::Changed);
+    let pipeline = world.start(nobody());
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut pipeline = pipeline;
+        let stop = CancellationToken::new();
+        pipeline.cycle(&stop).await.unwrap();
+        assert_eq!(world.last().objects.get(ObjectOutcome::Counted), 1);
+        world.bucket.put(&keys[1], world.content(1, 2));
+        world.bucket.heal();
+        pipeline.cycle(&stop).await.unwrap();
+    });
+    world.assert_counted(&keys);
+}
+
+#[test]
+fn a_sealed_partition_whose_objects_are_gone_does_not_stop_the_sealing() {
+    let world = World::new();
+    let key = world.put(A, 40, 1);
+    let (mut ledger, _) = world.open();
+    let settled = |settlement| [Settled { candidate: world.candidate(&key), settlement, fetched: 0 }];
+    let now = world.clock().now();
+    ledger.commit(&settled(Settlement::Ignored(IgnoreReason::Filtered)), now).unwrap();
+    assert_eq!(ledger.seal("logs", now).unwrap(), 1);
+    // The filter is taken away, and the object is gone: nothing of the partition is left to remember.
+    ledger.commit(&settled(Settlement::Gone), now).unwrap();
+    assert_eq!(ledger.seal("logs", now).unwrap(), 1);
+    assert_eq!(ledger.snapshot().objects.get(ObjectOutcome::Gone), 1);
 }

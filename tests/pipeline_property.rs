@@ -17,13 +17,13 @@ use crate::oracle::{
     random::{self, File},
 };
 
-/// As many runs as PROPTEST_CASES says, else `runs`.
-fn runs(runs: u32) -> ProptestConfig {
+/// As many runs as PROPTEST_CASES says, else `runs`; a failure is made smaller at most `shrinks` times.
+fn runs(runs: u32, shrinks: u32) -> ProptestConfig {
     let mut config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
     if std::env::var_os("PROPTEST_CASES").is_none() {
         config.cases = runs;
     }
-    config.max_shrink_iters = 10_000;
+    config.max_shrink_iters = shrinks;
     config
 }
 
@@ -36,7 +36,7 @@ fn settle(file: &File, config: &OracleConfig) -> Settlement {
 }
 
 proptest! {
-    #![proptest_config(runs(1_500))]
+    #![proptest_config(runs(1_500, 20_000))]
 
     /// One record at a time: a failure shrinks to what matters.
     #[test]
@@ -48,7 +48,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(runs(300))]
+    #![proptest_config(runs(300, 5_000))]
 
     #[test]
     fn an_object_adds_what_the_design_says(config in random::config(), file in random::file(60, true)) {
@@ -91,7 +91,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(runs(60))]
+    #![proptest_config(runs(60, 200))]
 
     /// I1, I3: whatever the order, the batches, the repetitions and the restarts, totals are the sums of the objects.
     #[test]
@@ -112,9 +112,12 @@ proptest! {
         prop_assert_eq!(traffic(&snapshot), by_labels(&want));
         prop_assert_eq!(charges(&snapshot), charges_by_labels(&want));
         prop_assert_eq!(cost_by_hour(&snapshot), cost_of_hours(&want));
-        prop_assert_eq!(snapshot.object_bytes, objects.iter().map(|object| object.fetched).sum::<u64>());
         let quarantined = judged.iter().filter(|tables| tables.quarantined).count() as u64;
         prop_assert_eq!(snapshot.objects.get(ObjectOutcome::Quarantined), quarantined);
+        if quarantined == 0 {
+            // A quarantined object may be read again, and its bytes are fetched again.
+            prop_assert_eq!(snapshot.object_bytes, objects.iter().map(|object| object.fetched).sum::<u64>());
+        }
         let all: u64 = ObjectOutcome::ALL.into_iter().map(|outcome| snapshot.objects.get(outcome)).sum();
         prop_assert_eq!(all, files.len() as u64);
         prop_assert_eq!(hours(&path), exporter::without_nothing(Tables { records: BTreeMap::new(), ..want }));

@@ -19,7 +19,7 @@ use std::{
 use tokio::{net::TcpListener, runtime::Runtime, signal::unix, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-pub use logging::{LogFormat, LogLevel, start as start_logging};
+pub use logging::{LogFormat, LogGuard, LogLevel, start as start_logging};
 pub(crate) use parts::{source_spec, store};
 
 use crate::{
@@ -169,8 +169,8 @@ fn stop_on_signals() -> Result<CancellationToken, AppError> {
             _ = terminate.recv() => "SIGTERM",
             _ = interrupt.recv() => "SIGINT",
         };
-        tracing::info!(signal, "stopping");
         token.cancel();
+        tracing::info!(signal, "stopping");
     });
     Ok(stop)
 }

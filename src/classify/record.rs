@@ -228,7 +228,8 @@ impl Values {
             resource_id: texts(&batch.resource_id)
                 .map(|text| {
                     let gateway = text.as_ref().and_then(|id| classifier.by_resource.get(id).copied());
-                    ResourceInfo { gateway, regional: text.as_ref().is_some_and(|id| id.starts_with("nat-")) }
+                    let named = text.as_ref().is_some_and(|id| id.starts_with("nat-"));
+                    ResourceInfo { gateway, regional: gateway.is_some() || named }
                 })
                 .collect(),
         }
@@ -444,15 +445,13 @@ impl Row<'_> {
     fn nat(&self, addresses: Addresses<'_>, direction: Direction) -> Nat {
         let (by_interface, has_interface) =
             self.value_of(&self.batch.interface_id, &self.values.interface_id).copied().unwrap_or_default();
+        if let Some(gateway) = by_interface {
+            return Nat::Zonal(Some(gateway));
+        }
         let resource =
             self.value_of(&self.batch.resource_id, &self.values.resource_id).copied().unwrap_or_default();
-        let gateway = by_interface.or(resource.gateway);
-        // What a regional gateway writes has no address of its own, whichever way it was recognised.
         if resource.regional || self.interface_type() == InterfaceType::RegionalNatGateway {
-            return Nat::Regional(gateway);
-        }
-        if gateway.is_some() {
-            return Nat::Zonal(gateway);
+            return Nat::Regional(resource.gateway);
         }
         let captured_at = |info: &AddrInfo, fits: Direction| {
             let gateway = info.gateway?;
@@ -582,7 +581,7 @@ impl Row<'_> {
             Nat::Zonal(Some(gateway)) | Nat::Regional(Some(gateway)) => {
                 self.classifier.gateway_zones[gateway]
             }
-            _ if self.interface_type() == InterfaceType::NatGateway => {
+            Nat::Zonal(None) | Nat::Regional(None) if self.interface_type() == InterfaceType::NatGateway => {
                 self.own_az_id().and_then(|(_, zone)| *zone)
             }
             Nat::Zonal(None) | Nat::Regional(None) => None,

@@ -61,11 +61,8 @@ pub(super) fn read(
         table.finish(problems);
         if let (Some((_, name)), Some((node, location)), Some((_, region))) = (name, url, region) {
             let source = SourceConfig { name, url: location.url(), location, region, ..source };
-            if let Some((_, other)) = sources.iter().find(|(_, other)| overlap(&source, other)) {
-                problems.push(node.problem(format!(
-                    "overlaps source {:?} ({}): the same objects would be counted twice; use one source for both, or folders that do not contain each other",
-                    other.name, other.url
-                )));
+            if let Some(why) = sources.iter().find_map(|(_, other)| clash(&source, other)) {
+                problems.push(node.problem(why));
             }
             sources.push((node, source));
         }
@@ -140,18 +137,32 @@ fn strings(items: Vec<(Node<'_>, String)>) -> Vec<String> {
     strings
 }
 
-/// Whether an object could belong to both.
-fn overlap(a: &SourceConfig, b: &SourceConfig) -> bool {
-    let nested = |a: &str, b: &str| a.starts_with(b) || b.starts_with(a);
-    match (&a.location, &b.location) {
-        (Location::S3 { bucket: left, prefix: one }, Location::S3 { bucket: right, prefix: two }) => {
-            left == right && a.endpoint == b.endpoint && nested(one, two)
+/// Why two sources cannot stand side by side, if so.
+fn clash(new: &SourceConfig, other: &SourceConfig) -> Option<String> {
+    let nested = match (&new.location, &other.location) {
+        (Location::S3 { bucket, prefix: one }, Location::S3 { bucket: same, prefix: two })
+            if bucket == same =>
+        {
+            if new.endpoint != other.endpoint {
+                // An object is known by bucket and key, whichever store it is in.
+                return Some(format!(
+                    "is in a bucket of the same name as that of source {:?} ({}), at another endpoint: objects are told apart by bucket and key, so those of one store would pass for those of the other; give one of them an exporter with a state of its own",
+                    other.name, other.url
+                ));
+            }
+            one.starts_with(two.as_str()) || two.starts_with(one.as_str())
         }
         (Location::Local { root: one }, Location::Local { root: two }) => {
             one.starts_with(two) || two.starts_with(one)
         }
         _ => false,
-    }
+    };
+    nested.then(|| {
+        format!(
+            "overlaps source {:?} ({}): the same objects would be counted twice; use one source for both, or folders that do not contain each other",
+            other.name, other.url
+        )
+    })
 }
 
 /// `s3://bucket/prefix/` or `file:///folder/`, with or without the last slash.

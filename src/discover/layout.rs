@@ -463,7 +463,9 @@ impl Dates {
 
     fn flow_log_id(&self, name: &str) -> Result<Option<String>, IgnoreReason> {
         match self.template.names {
-            Names::Free if name.ends_with(".gz") || name.ends_with(".parquet") => Ok(find_flow_log_id(name)),
+            Names::Free if name.ends_with(".gz") || name.ends_with(".parquet") => {
+                Ok(find_flow_log_id(name).map(str::to_owned))
+            }
             Names::Free => Err(IgnoreReason::Foreign),
             Names::Aws => aws_flow_log_id(name).map(|id| Some(id.to_owned())).ok_or(IgnoreReason::Foreign),
         }
@@ -471,8 +473,13 @@ impl Dates {
 }
 
 /// The `fl-...` of a free name: hexadecimal digits after `fl-`, at a word's beginning.
-fn find_flow_log_id(name: &str) -> Option<String> {
-    name.split(['_', '.']).find(|word| is_flow_log_id(word)).map(str::to_owned)
+fn find_flow_log_id(name: &str) -> Option<&str> {
+    name.split(['_', '.']).find(|word| is_flow_log_id(word))
+}
+
+/// The flow log of a key, where its name tells.
+pub fn flow_log_of(key: &str) -> Option<&str> {
+    find_flow_log_id(key.rsplit('/').next().unwrap_or(key))
 }
 
 /// Whether a text is a flow log id.

@@ -9,6 +9,7 @@ pub mod window;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Duration,
 };
 
 use layout::{Dates, Head, Layout, Step};
@@ -56,6 +57,8 @@ pub struct Discovery {
     roots: Vec<Root>,
     /// Roots whose last full scan saw no daily partition: their recent scans may begin at an hour.
     hourly: BTreeSet<String>,
+    /// The root whose turn it is.
+    turn: usize,
 }
 
 /// A key, and what it is by its name.
@@ -74,7 +77,7 @@ pub struct Found {
 impl Discovery {
     /// A source of which nothing is known yet.
     pub fn new(spec: SourceSpec) -> Self {
-        Self { spec, roots: Vec::new(), hourly: BTreeSet::new() }
+        Self { spec, roots: Vec::new(), hourly: BTreeSet::new(), turn: 0 }
     }
 
     /// What is looked for.
@@ -180,7 +183,22 @@ impl Discovery {
     /// A scan of every key of a window. `whole_days` also finds daily partitions that began to appear beside hourly
     /// ones; a full scan sets it.
     pub fn scan(&self, window: Window, whole_days: bool) -> Scan {
-        let roots = self.roots.iter().map(|root| {
+        self.scan_of(self.roots.iter(), window, whole_days)
+    }
+
+    /// A scan of a window at every poll, in between full ones: of all roots, or where they are many, of some in turn, so
+    /// that each is listed every [`limits::LIST_ROOT_EVERY`].
+    pub fn scan_some(&mut self, window: Window, poll_interval: Duration) -> Scan {
+        let turns = limits::LIST_ROOT_EVERY.as_secs() / poll_interval.as_secs().max(1);
+        let turns = usize::try_from(turns).unwrap_or(usize::MAX).max(1);
+        let count = self.roots.len().div_ceil(turns).max(limits::ROOTS_PER_POLL).min(self.roots.len());
+        let first = self.turn.checked_rem(self.roots.len()).unwrap_or(0);
+        self.turn = first + count;
+        self.scan_of(self.roots.iter().cycle().skip(first).take(count), window, false)
+    }
+
+    fn scan_of<'a>(&self, roots: impl Iterator<Item = &'a Root>, window: Window, whole_days: bool) -> Scan {
+        let roots = roots.map(|root| {
             let whole_day = root.dates.may_mix() && (whole_days || !self.hourly.contains(&root.prefix));
             let after = root.dates.boundary(&root.prefix, window.from, whole_day);
             let narrowed = self.spec.prefix.starts_with(&root.prefix);
@@ -203,6 +221,14 @@ impl Discovery {
     pub fn learn(&mut self, scan: &Scan) {
         self.hourly = scan.done.difference(&scan.daily).cloned().collect();
     }
+}
+
+/// One object as it is listed now.
+pub async fn look_up(store: &dyn ObjectStore, key: &str) -> Result<Option<Listed>, StoreError> {
+    // In byte order the key itself comes before all others that begin with it.
+    let request = ListRequest { prefix: key, start_after: None, delimited: false, page: None };
+    let page = store.list(request).await?;
+    Ok(page.objects.into_iter().find(|listed| listed.id.key == key))
 }
 
 fn outside(spec: &SourceSpec) -> Partition {

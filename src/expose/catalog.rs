@@ -203,6 +203,14 @@ pub const OBJECTS_QUARANTINED: Metric = gauge(
 )
 .labels(SOURCE)
 .kept();
+/// Flow logs that count the same traffic.
+pub const OVERLAPPING_FLOW_LOGS: Metric = gauge(
+    "flowcost_overlapping_flow_logs",
+    "",
+    "Pairs of flow logs that were seen to cover the same network interface at the same time since this process began: \
+     the traffic of such an interface counts once for each of them.",
+)
+.labels(SOURCE);
 /// Requests to the store.
 pub const STORE_REQUESTS: Metric = counter(
     "flowcost_store_requests_total",
@@ -349,9 +357,16 @@ pub const SECTIONS: &[Section] = &[
         metrics: &[NEWEST_RECORD, LAST_SCAN_SUCCESS, LAST_COMMIT, READY],
     },
     Section {
-        title: "Scans and requests",
-        text: "Of this process: they begin at 0 with every start.",
-        metrics: &[STORE_REQUESTS, STORE_REQUEST_FAILURES, SCANS, SCAN_FAILURES, SCAN_DURATION],
+        title: "This process",
+        text: "What this process has done and seen: these begin at 0 with every start.",
+        metrics: &[
+            STORE_REQUESTS,
+            STORE_REQUEST_FAILURES,
+            SCANS,
+            SCAN_FAILURES,
+            SCAN_DURATION,
+            OVERLAPPING_FLOW_LOGS,
+        ],
     },
     Section {
         title: "Process",

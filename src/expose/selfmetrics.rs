@@ -39,6 +39,7 @@ struct SourceCounts {
     scan_buckets: [u64; SCAN_SECONDS.len() + 1],
     last_scan: Option<Timestamp>,
     pending: u64,
+    overlapping_flow_logs: u64,
 }
 
 impl SelfMetrics {
@@ -76,10 +77,16 @@ impl SelfMetrics {
                 let Some(counts) = self.of(source) else { return };
                 counts.pending = *objects;
             }
+            Event::OverlappingFlowLogs { source, .. } => {
+                let Some(counts) = self.of(source) else { return };
+                counts.overlapping_flow_logs += 1;
+            }
             Event::ObjectPutBack { .. }
             | Event::ObjectIgnored { .. }
             | Event::ObjectRefusedLate { .. }
             | Event::ObjectQuarantined { .. }
+            | Event::QuarantineRetried { .. }
+            | Event::QuarantineDropped { .. }
             | Event::ObjectGone { .. }
             | Event::ObjectMutated { .. }
             | Event::Committed { .. }
@@ -88,7 +95,7 @@ impl SelfMetrics {
             | Event::ClassifierChanged
             | Event::AzIdMissing { .. }
             | Event::ForeignRegion { .. }
-            | Event::SeriesLimitReached { .. }
+            | Event::SeriesLimitReached
             | Event::PartitionsSealed { .. }
             | Event::HoursFolded { .. } => {}
         }
@@ -133,6 +140,10 @@ impl Collector for Counted {
         page.family(
             &catalog::OBJECTS_PENDING,
             each().map(|(source, counts)| ([source], Value::Int(counts.pending))),
+        )?;
+        page.family(
+            &catalog::OVERLAPPING_FLOW_LOGS,
+            each().map(|(source, counts)| ([source], Value::Int(counts.overlapping_flow_logs))),
         )?;
         let requests = each().flat_map(|(source, counts)| {
             Operation::ALL.map(|operation| {

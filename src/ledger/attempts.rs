@@ -21,7 +21,8 @@ const BEGIN: &str = "journal the decoding of an object";
 const ABANDON: &str = "take back the journal of an object";
 
 impl Ledger {
-    /// Notes that an object is about to be decoded. For an object in quarantine it notes the retry instead.
+    /// Notes that an object is about to be decoded. For an object in quarantine it notes the retry instead, and uses
+    /// up the request for it: an object that kills the process is not taken up again unasked.
     ///
     /// # Errors
     /// When SQLite cannot write; nothing is noted then.
@@ -31,7 +32,7 @@ impl Ledger {
         let name = name_in(&listed.id, &candidate.partition)?;
         let digest = Digest::of(&listed.id);
         if let Some(mark) = self.book.quarantine.get(&digest).copied() {
-            return self.set_retries(&listed.id, mark, mark.retries.saturating_add(1), BEGIN);
+            return self.begin_retry(&listed.id, mark);
         }
         if let Some(attempt) = self.book.attempts.get(&digest).copied() {
             return self.set_attempts(&listed.id, attempt, attempt.count.saturating_add(1), BEGIN);
@@ -73,7 +74,7 @@ impl Ledger {
             return self.set_attempts(id, attempt, attempt.count.saturating_sub(1), ABANDON);
         }
         match self.book.quarantine.get(&digest).copied() {
-            Some(mark) => self.set_retries(id, mark, mark.retries.saturating_sub(1), ABANDON),
+            Some(mark) => self.abandon_retry(id, mark),
             None => Ok(()),
         }
     }
@@ -99,22 +100,45 @@ impl Ledger {
         Ok(())
     }
 
-    fn set_retries(
-        &mut self,
-        id: &ObjectId,
-        mark: Mark,
-        retries: u32,
-        action: &'static str,
-    ) -> Result<(), LedgerError> {
-        let partition = match self.book.partitions.get(&mark.partition) {
-            Some(open) => open.partition.clone(),
-            None => self.read_partition(mark.partition)?,
-        };
-        let name = name_in(id, &partition)?;
-        let sql = "UPDATE quarantine SET retries = ?3 WHERE partition_id = ?1 AND name = ?2";
-        self.write_quickly(sql, params![mark.partition, name, retries], action)?;
-        self.book.quarantine.insert(Digest::of(id), Mark { retries, ..mark });
+    fn begin_retry(&mut self, id: &ObjectId, mark: Mark) -> Result<(), LedgerError> {
+        let place = self.place_of(mark.partition)?;
+        let name = name_in(id, &place)?;
+        let transaction = self.quick(BEGIN)?;
+        let of = params![mark.partition, name];
+        let asked = transaction
+            .prepare_cached("SELECT request IS 'retry' FROM quarantine WHERE partition_id = ? AND name = ?")
+            .and_then(|mut select| select.query_row(of, |row| row.get(0)).optional())
+            .map_err(while_doing(BEGIN))?
+            .unwrap_or(false);
+        transaction
+            .prepare_cached(
+                "UPDATE quarantine SET retries = retries + 1, request = nullif(request, 'retry')
+                 WHERE partition_id = ? AND name = ?",
+            )
+            .and_then(|mut update| update.execute(of))
+            .map_err(while_doing(BEGIN))?;
+        transaction.commit().map_err(while_doing(BEGIN))?;
+        self.book.quarantine.insert(Digest::of(id), Mark { retries: mark.retries + 1, asked, ..mark });
         Ok(())
+    }
+
+    fn abandon_retry(&mut self, id: &ObjectId, mark: Mark) -> Result<(), LedgerError> {
+        let place = self.place_of(mark.partition)?;
+        let name = name_in(id, &place)?;
+        let retries = mark.retries.saturating_sub(1);
+        let request = mark.asked.then_some("retry");
+        let sql = "UPDATE quarantine SET retries = ?3, request = coalesce(request, ?4)
+             WHERE partition_id = ?1 AND name = ?2";
+        self.write_quickly(sql, params![mark.partition, name, retries, request], ABANDON)?;
+        self.book.quarantine.insert(Digest::of(id), Mark { retries, asked: false, ..mark });
+        Ok(())
+    }
+
+    fn place_of(&self, id: i64) -> Result<Partition, LedgerError> {
+        match self.book.partitions.get(&id) {
+            Some(open) => Ok(open.partition.clone()),
+            None => self.read_partition(id),
+        }
     }
 
     fn write_quickly(

@@ -59,6 +59,8 @@ pub(super) struct OpenPartition {
 pub(super) struct Mark {
     pub(super) partition: i64,
     pub(super) retries: u32,
+    /// Its decoding under way has used up a request.
+    pub(super) asked: bool,
 }
 
 /// A row of `attempt`.

@@ -277,7 +277,7 @@ fn load_book(conn: &Connection) -> rusqlite::Result<Book> {
     let sql = "SELECT p.bucket, p.prefix, q.name, p.id, q.retries
         FROM quarantine q JOIN partition p ON p.id = q.partition_id";
     each(conn, sql, [], |row| {
-        let mark = Mark { partition: row.get(3)?, retries: row.get(4)? };
+        let mark = Mark { partition: row.get(3)?, retries: row.get(4)?, asked: false };
         book.quarantine.insert(joined_digest(row)?, mark);
         Ok(())
     })?;
@@ -292,7 +292,7 @@ fn load_book(conn: &Connection) -> rusqlite::Result<Book> {
 }
 
 /// Of bucket, prefix and name in the first three columns.
-fn joined_digest(row: &Row<'_>) -> rusqlite::Result<Digest> {
+pub(super) fn joined_digest(row: &Row<'_>) -> rusqlite::Result<Digest> {
     let text = |column| Ok::<_, rusqlite::Error>(row.get_ref(column)?.as_str()?);
     Ok(Digest::of_parts(text(0)?, text(1)?, text(2)?))
 }

@@ -8,7 +8,7 @@
 //! - `commit` settles objects; `transition` decides what settling an object again means; `totals` adds up.
 //! - `attempts` journals what is being decoded, `quarantine` lists what was set aside, `scans` keeps progress.
 //! - `seal` forgets names of partitions that have left the window, and hours that are only in the totals.
-//! - `reader` reads the file beside a running writer.
+//! - `reader` reads the file beside a running writer; `requests` asks the writer for something through the file.
 
 mod attempts;
 mod book;
@@ -19,6 +19,7 @@ mod lock;
 mod open;
 mod quarantine;
 mod reader;
+mod requests;
 mod rows;
 mod scans;
 mod schema;
@@ -42,6 +43,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 pub use error::{Cause, Holder, LedgerError, OpenError};
 pub use quarantine::QuarantinedObject;
 pub use reader::{LedgerReader, Sums};
+pub use requests::{Request, RequestError, Requests};
 pub use scans::ScanProgress;
 
 use self::{

@@ -85,7 +85,11 @@ impl LedgerReader {
         Ok(rows)
     }
 
-    fn failed(&self, error: rusqlite::Error) -> OpenError {
+    pub(super) fn conn(&self) -> &Connection {
+        &self.conn
+    }
+
+    pub(super) fn failed(&self, error: rusqlite::Error) -> OpenError {
         OpenError::from_sqlite(&self.path, error)
     }
 }

@@ -126,7 +126,7 @@ impl Draft<'_> {
                 reason = excluded.reason, detail = excluded.detail",
             params![place, name, listed.version, size, why.reason.as_str(), detail, self.at.0, retries],
         )?;
-        self.quarantine.insert(digest, Some(Mark { partition: place, retries }));
+        self.quarantine.insert(digest, Some(Mark { partition: place, retries, asked: false }));
         Ok(())
     }
 

@@ -103,8 +103,10 @@ CREATE TABLE quarantine (
     detail       TEXT NOT NULL,             -- for a person
     since        INTEGER NOT NULL,          -- unix seconds
     retries      INTEGER NOT NULL,          -- how often it was taken up again
+    request      TEXT CHECK (request IN ('retry', 'drop')), -- what a person asked for and is not done yet
     PRIMARY KEY (partition_id, name)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX quarantine_request ON quarantine (request) WHERE request IS NOT NULL;
 
 CREATE TABLE attempt (
     -- objects being decoded now, or when the process was killed

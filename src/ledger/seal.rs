@@ -116,6 +116,8 @@ impl Ledger {
         run("DELETE FROM attempt WHERE partition_id = ?")?;
         if set.is_empty() {
             // Nothing to remember: it was only ever opened, or all of its objects are gone.
+            // Hashes of an earlier sealing may still refer to it.
+            run("DELETE FROM sealed WHERE partition_id = ?")?;
             run("DELETE FROM partition WHERE id = ?")?;
         } else {
             set.store(&self.conn, id)?;

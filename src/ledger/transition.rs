@@ -44,11 +44,12 @@ pub(super) fn step(from: Option<State>, to: State) -> Step {
     }
 }
 
-/// Whether a changed configuration may read an ignored object. What the object itself has shown stays true.
+/// Whether a changed configuration may read an ignored object. What the object itself has shown stays true, and what
+/// a person has given up stays given up.
 pub(super) fn is_open_to_change(reason: Option<IgnoreReason>) -> bool {
     match reason {
         Some(IgnoreReason::Filtered | IgnoreReason::Foreign) | None => true,
-        Some(IgnoreReason::Folder | IgnoreReason::TransitGateway) => false,
+        Some(IgnoreReason::Folder | IgnoreReason::TransitGateway | IgnoreReason::Dropped) => false,
     }
 }
 
@@ -70,23 +71,26 @@ mod tests {
             "ignored foreign",
             "ignored folder",
             "ignored transit_gateway",
+            "ignored dropped",
             "refused_late",
             "quarantined",
             "gone",
         ];
         // Columns: to counted, empty, ignored filtered, ignored foreign, ignored folder, ignored transit_gateway,
-        // refused_late, quarantined, gone, mutated. S settle, . skip, r refresh, m mutate.
+        // ignored dropped, refused_late, quarantined, gone, mutated. S settle, . skip, r refresh, m mutate. Nothing is
+        // ever settled as dropped: that is done to the row of the quarantine.
         let table = [
-            (None, "SSSSSSSSS."),
-            (Some("counted"), ".........m"),
-            (Some("empty"), ".........m"),
-            (Some("ignored filtered"), "SS.rrrSSSm"),
-            (Some("ignored foreign"), "SSr.rrSSSm"),
-            (Some("ignored folder"), ".........m"),
-            (Some("ignored transit_gateway"), ".........m"),
-            (Some("refused_late"), "SSSSSS.SSm"),
-            (Some("quarantined"), "SSSSSS.rSm"),
-            (Some("gone"), "SSSSSSSS.m"),
+            (None, "SSSSSSSSSS."),
+            (Some("counted"), "..........m"),
+            (Some("empty"), "..........m"),
+            (Some("ignored filtered"), "SS.rrrrSSSm"),
+            (Some("ignored foreign"), "SSr.rrrSSSm"),
+            (Some("ignored folder"), "..........m"),
+            (Some("ignored transit_gateway"), "..........m"),
+            (Some("ignored dropped"), "..........m"),
+            (Some("refused_late"), "SSSSSSS.SSm"),
+            (Some("quarantined"), "SSSSSSS.rSm"),
+            (Some("gone"), "SSSSSSSSS.m"),
         ];
         for (from, steps) in table {
             for (to, expected) in states.iter().chain(&["mutated"]).zip(steps.chars()) {

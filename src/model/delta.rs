@@ -27,4 +27,7 @@ pub struct ObjectDelta {
 pub struct Hints {
     /// Zones configured by CIDR without an `az_id`, with the id that the records show for them: (zone, az_id).
     pub missing_az_ids: BTreeSet<(Arc<str>, Arc<str>)>,
+    /// Network interfaces of the records, by hash: those with the lowest hashes, at most
+    /// [`crate::limits::OBJECT_INTERFACES`]. Objects that share interfaces therefore share samples.
+    pub interfaces: BTreeMap<u64, Arc<str>>,
 }

@@ -153,11 +153,14 @@ pub enum IgnoreReason {
     Filtered,
     /// A transit gateway flow log.
     TransitGateway,
+    /// It was in quarantine, and a person has given it up.
+    Dropped,
 }
 
 impl IgnoreReason {
     /// All reasons.
-    pub const ALL: [Self; 4] = [Self::Foreign, Self::Folder, Self::Filtered, Self::TransitGateway];
+    pub const ALL: [Self; 5] =
+        [Self::Foreign, Self::Folder, Self::Filtered, Self::TransitGateway, Self::Dropped];
 
     /// The word in log and state.
     pub fn as_str(self) -> &'static str {
@@ -166,6 +169,7 @@ impl IgnoreReason {
             Self::Folder => "folder",
             Self::Filtered => "filtered",
             Self::TransitGateway => "transit_gateway",
+            Self::Dropped => "dropped",
         }
     }
 

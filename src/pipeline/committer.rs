@@ -8,8 +8,13 @@ use std::{
 use tokio::{sync::mpsc, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{Context, Done, source::Counters};
+use super::{
+    Context, Done,
+    overlaps::{Overlap, Overlaps},
+    source::Counters,
+};
 use crate::{
+    discover::layout,
     event::Event,
     ledger::LedgerError,
     limits,
@@ -22,6 +27,7 @@ pub(super) struct Committer {
     /// Remarks that have been made, so that each is made once.
     told_az_ids: BTreeSet<(Arc<str>, Arc<str>)>,
     told_limit: bool,
+    overlaps: Overlaps,
 }
 
 impl Committer {
@@ -119,6 +125,12 @@ impl Committer {
                         if fresh {
                             context.tell(&Event::AzIdMissing { zone: zone.clone(), az_id: az_id.clone() });
                         }
+                    }
+                    let flow_log = layout::flow_log_of(&object.key);
+                    let found = flow_log.map(|flow_log| self.overlaps.note(flow_log, delta));
+                    for Overlap { interface, first, second } in found.into_iter().flatten() {
+                        let source = source.clone();
+                        context.tell(&Event::OverlappingFlowLogs { source, interface, first, second });
                     }
                 }
                 Settlement::Empty => {}

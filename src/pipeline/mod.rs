@@ -4,9 +4,11 @@
 //! when a cycle is cut short stays; the rest is found again, because it is not in the set of settled keys.
 
 mod committer;
+mod overlaps;
 mod source;
 
 use std::{
+    pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -17,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use committer::Committer;
 use source::Source;
+pub(crate) use source::panicked;
 
 use crate::{
     accumulate::DigestLimits,
@@ -72,7 +75,9 @@ struct Context {
 }
 
 impl Context {
-    fn ledger_failed(&self, error: LedgerError) {
+    /// A reader of the ledger cannot go on: the cycle ends as if it were stopped, and the next one looks again.
+    fn ledger_failed(&self, error: LedgerError, stop: &CancellationToken) {
+        stop.cancel();
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
     }
 
@@ -188,16 +193,28 @@ impl Pipeline {
         let unfinished = self.unfinished.iter().map(set_aside).collect();
         self.committer.commit(context, &counters, unfinished).await?;
         self.unfinished.clear();
-        for source in &mut self.sources {
-            source.begin(context).await?;
+        let requests = context.ledger.with(|ledger| ledger.take_requests()).await?;
+        if requests.dropped > 0 {
+            context.tell(&Event::QuarantineDropped { objects: requests.dropped });
         }
         let (done, queue) = mpsc::channel(limits::COMMIT_OBJECTS);
-        let scans =
-            join_all(self.sources.iter_mut().map(|source| source.run(context, beat, done.clone(), &stop)));
+        let enough = stop.child_token();
+        let scans = join_all(self.sources.iter_mut().map(|source| {
+            let asked = requests.retry.iter().filter(|candidate| source.owns(candidate)).cloned().collect();
+            source.run(context, beat, asked, done.clone(), &stop, &enough)
+        }));
+        let scans = async {
+            let mut scans = pin!(scans);
+            tokio::select! {
+                outcomes = &mut scans => return outcomes,
+                () = tokio::time::sleep(limits::CYCLE_BUDGET) => enough.cancel(),
+            }
+            scans.await
+        };
         // The committer ends when the last sender is gone: each scan drops its own.
         drop(done);
         let (outcomes, committed) = tokio::join!(scans, self.committer.run(context, &counters, queue, &stop));
-        let committed = committed.and_then(|()| context.take_failure());
+        let committed = context.take_failure().and(committed);
         if committed.is_err() {
             self.sources.iter_mut().for_each(Source::scan_all_next);
         }
@@ -205,9 +222,14 @@ impl Pipeline {
         if stop.is_cancelled() {
             return Ok(());
         }
+        let mut finished = Ok(());
         for (source, outcome) in self.sources.iter_mut().zip(outcomes) {
-            source.finish(context, outcome).await?;
+            if let Err(error) = source.finish(context, outcome).await {
+                source.scan_all_next();
+                finished = Err(error);
+            }
         }
+        finished?;
         if beat {
             self.retry_unfinished(&stop).await?;
             self.fold().await?;
@@ -231,8 +253,13 @@ impl Pipeline {
 
     /// Lets go of what is older than the ledger keeps.
     async fn fold(&self) -> Result<(), LedgerError> {
-        let before = Hour(Hour::of(self.context.clock.now()).0 - limits::LEDGER_HOURS);
-        let hours = self.context.ledger.with(move |ledger| ledger.fold(before)).await?;
+        let now = Hour::of(self.context.clock.now());
+        let fold = move |ledger: &mut Ledger| {
+            // A clock that runs far ahead must not fold what the records say is recent.
+            let newest = ledger.snapshot().hourly_cost.keys().last().copied().unwrap_or(now);
+            ledger.fold(Hour(now.min(newest).0 - limits::LEDGER_HOURS))
+        };
+        let hours = self.context.ledger.with(fold).await?;
         if hours > 0 {
             self.context.tell(&Event::HoursFolded { hours });
         }

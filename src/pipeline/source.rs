@@ -4,27 +4,30 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use futures_util::{StreamExt, stream};
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    sync::mpsc,
+    time::{error::Elapsed, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{Context, Done, SourceParts, backoff};
 use crate::{
     accumulate::digest,
     classify::Classifier,
-    discover::{Discovery, Found, Scan, window},
+    discover::{self, Discovery, Found, Scan, window},
     event::{Event, ScanKind},
-    fetch::{FetchError, fetch},
-    ledger::{Known, LedgerError},
+    fetch::{FetchError, Fetched, fetch},
+    ledger::{Known, LedgerError, ScanProgress},
     limits,
     model::{
-        Candidate, IgnoreReason, ObjectId, ObjectOutcome, Quarantine, QuarantineReason, Settled, Settlement,
-        Timestamp,
+        Candidate, IgnoreReason, Listed, ObjectId, ObjectOutcome, Quarantine, QuarantineReason, Settled,
+        Settlement, Timestamp,
     },
     store::{FailureReason, ObjectStore, StoreError, chain},
 };
@@ -51,8 +54,10 @@ pub(super) struct Counters {
     /// Objects found and neither put back nor committed.
     pub(super) in_flight: AtomicU64,
     put_back: Mutex<BTreeMap<ObjectId, PutBack>>,
-    /// Objects read to an end in this cycle.
+    /// Objects fetched and read since the last scan that was complete.
     read: AtomicU64,
+    /// More objects were put back than are remembered.
+    overflowed: AtomicBool,
 }
 
 /// An object that could not be read, until it is tried again.
@@ -81,6 +86,8 @@ impl Counters {
 /// A scan that has listed all open partitions to their ends.
 pub(super) struct Outcome {
     now: Timestamp,
+    /// None has been complete before.
+    first: bool,
     /// Partitions that end earlier have left the window.
     open_from: Timestamp,
     /// Objects that came too late were looked for as well.
@@ -97,6 +104,7 @@ impl Source {
                 in_flight: AtomicU64::new(0),
                 put_back: Mutex::default(),
                 read: AtomicU64::new(0),
+                overflowed: AtomicBool::new(false),
             }),
             name,
             discovery: Discovery::new(parts.spec),
@@ -117,29 +125,38 @@ impl Source {
         self.full_due = true;
     }
 
-    /// Fixes, once for ever, where the source begins.
-    pub(super) async fn begin(&mut self, context: &Context) -> Result<(), LedgerError> {
+    /// How far the source has been read. Where it begins is fixed here, once for ever: after the store has answered,
+    /// so that a host that boots with a wrong clock and no network does not fix it at a wrong time.
+    async fn progress(&self, context: &Context, stop: &CancellationToken) -> Option<ScanProgress> {
         let begin = window::begin(context.clock.now(), context.settings.lookback, context.settings.start);
         let name = self.name.clone();
-        context
-            .ledger
-            .with(move |ledger| match ledger.scan_progress(&name) {
-                Some(_) => Ok(()),
-                None => ledger.set_begin(&name, begin),
-            })
-            .await
+        let progress = context.ledger.with(move |ledger| {
+            if ledger.scan_progress(&name).is_none() {
+                ledger.set_begin(&name, begin)?;
+            }
+            Ok::<_, LedgerError>(ledger.scan_progress(&name))
+        });
+        match progress.await {
+            Ok(progress) => progress,
+            Err(error) => {
+                context.ledger_failed(error, stop);
+                None
+            }
+        }
     }
 
-    /// Lists and reads. Ends when everything found is with the committer or put back.
+    /// Lists and reads, also what was `asked` for in quarantine. Ends when everything found is with the committer or
+    /// put back.
     pub(super) async fn run(
         &mut self,
         context: &Context,
         beat: bool,
+        asked: Vec<Candidate>,
         done: mpsc::Sender<Done>,
         stop: &CancellationToken,
+        enough: &CancellationToken,
     ) -> Option<Outcome> {
         self.counters.in_flight.store(0, Ordering::Relaxed);
-        self.counters.read.store(0, Ordering::Relaxed);
         self.counters.waiting().values_mut().for_each(|one| one.in_flight = false);
         if context.clock.elapsed() < self.not_before {
             return None;
@@ -152,17 +169,23 @@ impl Source {
         }
         self.tell_regions(context);
         let now = context.clock.now();
-        let name = self.name.clone();
-        let progress = context.ledger.with(move |ledger| ledger.scan_progress(&name)).await?;
+        let progress = self.progress(context, stop).await?;
         let begin = progress.begin;
         let open = window::open(now, context.settings.lookback, begin, progress.scanned_through);
-        let listed = if full { open } else { open.recent(now) };
-        let scan = self.discovery.scan(listed, full);
+        let scan = if full {
+            self.discovery.scan(open, true)
+        } else {
+            self.discovery.scan_some(open.recent(now), context.settings.poll_interval)
+        };
         let (candidates, backlog) = mpsc::channel(limits::BACKLOG_OBJECTS);
-        let list = self.list(context, kind, scan, candidates, &done, stop);
-        let read = self.read(context, backlog, &done, stop);
+        let list = self.list(context, kind, scan, asked, candidates, &done, enough);
+        let read = self.read(context, backlog, &done, stop, enough);
         let (scan, ()) = tokio::join!(list, read);
-        let mut scan = scan?;
+        let Some(mut scan) = scan.filter(|_| !enough.is_cancelled()) else {
+            // Not to its end, so the next one looks at everything again.
+            self.full_due = true;
+            return None;
+        };
         if let Some(error) = scan.failure() {
             self.failed(context, kind, &error);
             return None;
@@ -177,10 +200,10 @@ impl Source {
             .last_late_scan
             .is_none_or(|last| now >= last.plus(limits::LATE_SCAN_EVERY) || last > now);
         let late = match open.late(context.settings.lookback, begin).filter(|_| late_due) {
-            Some(late) => self.refuse_late(context, late, open, &done, stop).await?,
+            Some(late) => self.refuse_late(context, late, open, &done, enough).await.unwrap_or(false),
             None => false,
         };
-        Some(Outcome { now, open_from: open.from, late })
+        Some(Outcome { now, first: progress.scanned_through.is_none(), open_from: open.from, late })
     }
 
     /// Makes the end of a scan durable, after everything that it found.
@@ -191,31 +214,57 @@ impl Source {
     ) -> Result<(), LedgerError> {
         self.counters.tell(context);
         let Some(outcome) = outcome else { return Ok(()) };
-        // With nothing read and something denied, it may be the whole source that is denied: its window must not move
-        // on before its objects could be read. Single objects do not hold it up.
-        if self.counters.read.load(Ordering::Relaxed) == 0 && !self.counters.waiting().is_empty() {
-            return Ok(());
-        }
+        let Some(through) = self.read_through(context, &outcome) else { return Ok(()) };
+        self.counters.read.store(0, Ordering::Relaxed);
         let name = self.name.clone();
-        let (first, sealed) = context
+        let (first, sealed, snapshot) = context
             .ledger
             .with(move |ledger| {
                 if outcome.late {
                     ledger.finish_scan(&name, outcome.now, ScanKind::Late)?;
                 }
-                let first = ledger.finish_scan(&name, outcome.now, ScanKind::Full)?;
+                let first = ledger.finish_scan(&name, through, ScanKind::Full)?;
                 let sealed = ledger.seal(&name, outcome.open_from)?;
-                let objects = ledger.snapshot().objects.get(ObjectOutcome::Counted);
-                Ok::<_, LedgerError>((first.then_some(objects), sealed))
+                Ok::<_, LedgerError>((first, sealed, ledger.snapshot()))
             })
             .await?;
+        let objects = snapshot.objects.get(ObjectOutcome::Counted);
+        (context.publish)(snapshot);
         if sealed > 0 {
             context.tell(&Event::PartitionsSealed { partitions: sealed });
         }
-        if let Some(objects) = first {
+        if first {
             context.tell(&Event::FirstScanComplete { objects });
         }
         Ok(())
+    }
+
+    /// Up to when a complete scan has read the source; `None` while a first scan is not complete.
+    ///
+    /// Single objects that cannot be read do not hold anything up. But when nothing could be read, or more than a
+    /// few objects could not, it may be a whole account or the whole source that is denied: then the window must not
+    /// move on before these had their chance.
+    fn read_through(&self, context: &Context, outcome: &Outcome) -> Option<Timestamp> {
+        if self.counters.overflowed.swap(false, Ordering::Relaxed) {
+            return None;
+        }
+        let waiting = self.counters.waiting();
+        // What was asked for in quarantine may lie outside the window, which has nothing to wait for there.
+        let waiting: Vec<&PutBack> =
+            waiting.values().filter(|one| one.candidate.partition.end() > outcome.open_from).collect();
+        let nothing_read = self.counters.read.load(Ordering::Relaxed) == 0;
+        let single = waiting.len() <= limits::HELD_BACK_OBJECTS && !nothing_read;
+        let Some(oldest) = waiting.iter().map(|one| one.candidate.partition.end()).min().filter(|_| !single)
+        else {
+            return Some(outcome.now);
+        };
+        let tried = waiting.iter().all(|one| one.failures >= limits::FIRST_SCAN_TRIES);
+        if outcome.first && (nothing_read || !tried) {
+            return None;
+        }
+        // The latest moment at which the oldest of them is still inside the window.
+        let held = oldest.plus(context.settings.lookback).minus(Duration::from_secs(1));
+        Some(held.max(outcome.now.minus(limits::HELD_BACK)).min(outcome.now))
     }
 
     fn failed(&mut self, context: &Context, kind: ScanKind, error: &StoreError) {
@@ -243,11 +292,13 @@ impl Source {
     }
 
     /// Lists to the end and passes on what is not settled. `None` when it was stopped.
+    #[allow(clippy::too_many_arguments, reason = "what a source has in one cycle")]
     async fn list(
         &self,
         context: &Context,
         kind: ScanKind,
         mut scan: Scan,
+        mut asked: Vec<Candidate>,
         candidates: mpsc::Sender<Candidate>,
         done: &mpsc::Sender<Done>,
         stop: &CancellationToken,
@@ -262,6 +313,9 @@ impl Source {
             queued.insert(candidate.listed.id.clone());
             self.queue(&candidates, candidate, stop).await?;
         }
+        // One that could not be read waits like any other. What is new is read before what was asked for.
+        asked.retain(|candidate| !self.counters.waiting().contains_key(&candidate.listed.id));
+        queued.extend(asked.iter().map(|candidate| candidate.listed.id.clone()));
         let mut new = 0;
         while let Some(found) = until(stop, scan.next(&*self.store)).await? {
             for work in self.difference(context, found, stop).await? {
@@ -280,6 +334,13 @@ impl Source {
                 }
             }
             self.counters.tell(context);
+        }
+        if !asked.is_empty() {
+            let source = self.name.clone();
+            context.tell(&Event::QuarantineRetried { source, objects: asked.len() as u64 });
+        }
+        for candidate in asked {
+            self.queue(&candidates, candidate, stop).await?;
         }
         let duration = context.clock.elapsed().saturating_sub(began);
         if !scan.has_failed() {
@@ -336,8 +397,7 @@ impl Source {
             Err(error) => {
                 // Without the set of settled keys nothing can be decided: the cycle ends as if it were stopped, and
                 // the next one looks again.
-                context.ledger_failed(error);
-                stop.cancel();
+                context.ledger_failed(error, stop);
                 None
             }
         }
@@ -349,12 +409,18 @@ impl Source {
         mut backlog: mpsc::Receiver<Candidate>,
         done: &mpsc::Sender<Done>,
         stop: &CancellationToken,
+        enough: &CancellationToken,
     ) {
         stream::poll_fn(|task| backlog.poll_recv(task))
             .for_each_concurrent(context.settings.concurrency, |candidate| async {
+                if enough.is_cancelled() {
+                    return;
+                }
                 let Some(settled) = self.settle(context, candidate, stop).await else { return };
                 self.counters.waiting().remove(&settled.candidate.listed.id);
-                self.counters.read.fetch_add(1, Ordering::Relaxed);
+                if settled.fetched > 0 {
+                    self.counters.read.fetch_add(1, Ordering::Relaxed);
+                }
                 // Without a receiver the batch before has failed, and this object will be found again.
                 let _ = done.send(Done { settled, in_flight: Some(self.at) }).await;
             })
@@ -370,6 +436,7 @@ impl Source {
     ) -> Option<Done> {
         self.counters.in_flight.fetch_add(1, Ordering::Relaxed);
         let settled = self.settle(context, candidate, stop).await?;
+        self.counters.waiting().remove(&settled.candidate.listed.id);
         Some(Done { settled, in_flight: Some(self.at) })
     }
 
@@ -382,15 +449,22 @@ impl Source {
     async fn settle(
         &self,
         context: &Context,
-        candidate: Candidate,
+        mut candidate: Candidate,
         stop: &CancellationToken,
     ) -> Option<Settled> {
         let _slot = until(stop, context.slots.acquire()).await?.ok()?;
-        let fetched = timeout(
-            limits::OBJECT_DEADLINE,
-            fetch(&*self.store, &candidate.listed, context.settings.object_bytes),
-        );
-        let fetched = match until(stop, fetched).await? {
+        let mut fetched = until(stop, self.fetch(context, &candidate.listed)).await?;
+        if matches!(&fetched, Ok(Err(FetchError::Store(error))) if error.reason == FailureReason::Changed) {
+            // It was replaced after it was listed, and no scan may come by here again.
+            let now = discover::look_up(&*self.store, &candidate.listed.id.key);
+            if let Ok(Some(listed)) = until(stop, now).await?
+                && listed != candidate.listed
+            {
+                candidate.listed = listed;
+                fetched = until(stop, self.fetch(context, &candidate.listed)).await?;
+            }
+        }
+        let fetched = match fetched {
             Ok(Ok(fetched)) => fetched,
             Ok(Err(FetchError::Quarantine(why))) => {
                 return Some(Settled { candidate, settlement: Settlement::Quarantined(why), fetched: 0 });
@@ -413,7 +487,8 @@ impl Source {
             context.ledger.with(move |ledger| ledger.begin_decoding(&candidate)).await
         };
         if let Err(error) = noted {
-            self.put_back(context, candidate, FailureReason::Other, chain(&error));
+            // The disk's fault, not the object's.
+            context.ledger_failed(error, stop);
             return None;
         }
         let classifier = self.classifier.clone();
@@ -436,14 +511,34 @@ impl Source {
         Some(Settled { candidate, settlement, fetched: fetched.bytes_fetched })
     }
 
+    async fn fetch(
+        &self,
+        context: &Context,
+        listed: &Listed,
+    ) -> Result<Result<Fetched, FetchError>, Elapsed> {
+        timeout(limits::OBJECT_DEADLINE, fetch(&*self.store, listed, context.settings.object_bytes)).await
+    }
+
     fn put_back(&self, context: &Context, candidate: Candidate, reason: FailureReason, error: String) {
         let object = candidate.listed.id.clone();
         let mut waiting = self.counters.waiting();
+        if reason == FailureReason::Changed {
+            // What was listed is not there any more: only a new listing can say what is.
+            waiting.remove(&object);
+            drop(waiting);
+            self.counters.in_flight.fetch_sub(1, Ordering::Relaxed);
+            let source = self.name.clone();
+            let retry_in = Duration::ZERO;
+            context.tell(&Event::ObjectPutBack { source, object, reason, error, retry_in });
+            return;
+        }
         let failures = waiting.get(&object).map_or(0, |one| one.failures) + 1;
         let retry_in =
             limits::OBJECT_RETRY.saturating_mul(1 << (failures - 1).min(10)).min(limits::OBJECT_RETRY_MAX);
-        // Beyond the bound it is simply found again by the next full scan.
-        if waiting.len() < limits::BACKLOG_OBJECTS || failures > 1 {
+        // Beyond the bound it is found again by the next full scan, and the window does not move on before.
+        if waiting.len() >= limits::BACKLOG_OBJECTS && failures == 1 {
+            self.counters.overflowed.store(true, Ordering::Relaxed);
+        } else {
             let due = context.clock.elapsed() + retry_in;
             waiting.insert(object.clone(), PutBack { candidate, failures, due, in_flight: false });
         }
@@ -455,7 +550,7 @@ impl Source {
 
     /// Looks for objects that came after their partition had left the window. `None` when it was stopped.
     async fn refuse_late(
-        &mut self,
+        &self,
         context: &Context,
         late: window::Window,
         open: window::Window,
@@ -477,7 +572,14 @@ impl Source {
         }
         let failure = scan.failure();
         if let Some(error) = &failure {
-            self.failed(context, ScanKind::Late, error);
+            // The open partitions were listed all the same; the next full scan looks for late ones again.
+            context.tell(&Event::ScanFailed {
+                source: self.name.clone(),
+                kind: ScanKind::Late,
+                reason: error.reason,
+                error: chain(error),
+                retry_in: context.settings.poll_interval * limits::FULL_SCAN_EVERY,
+            });
         }
         Some(failure.is_none())
     }
@@ -503,7 +605,10 @@ fn decide(source: &Arc<str>, found: Found, known: Option<Known>) -> Option<Work>
         (None, None | Some((ObjectOutcome::RefusedLate | ObjectOutcome::Gone, _))) => {
             Some(Work::Read(candidate))
         }
-        (None, Some((ObjectOutcome::Ignored, Some(IgnoreReason::TransitGateway)))) => None,
+        (
+            None,
+            Some((ObjectOutcome::Ignored, Some(IgnoreReason::TransitGateway | IgnoreReason::Dropped))),
+        ) => None,
         (None, Some((ObjectOutcome::Ignored, _))) => Some(Work::Read(candidate)),
         // Write-once objects that differ are another object in a quarantined one's place.
         (None, Some((ObjectOutcome::Quarantined, _))) => changed.then_some(Work::Read(candidate)),
@@ -517,7 +622,8 @@ fn decide(source: &Arc<str>, found: Found, known: Option<Known>) -> Option<Work>
     }
 }
 
-fn panicked(error: tokio::task::JoinError) -> Quarantine {
+/// What a panic over an object makes of it.
+pub(crate) fn panicked(error: tokio::task::JoinError) -> Quarantine {
     let detail = match error.try_into_panic() {
         Ok(panic) => panic
             .downcast_ref::<&str>()

@@ -21,22 +21,22 @@ pub(super) struct Nat {
 /// "A record is a NAT record when its `interface_id`, `resource_id` or version-11 `interface_type` says so, or when one
 /// of its plain addresses is a configured NAT private IP and it was captured there".
 pub(super) fn recognise(fields: &Fields, config: &OracleConfig) -> Option<Nat> {
-    // "Regional NAT (any resource_id `nat-...`, configured or not ...)"
-    let nat_resource = fields.resource_id.as_deref().is_some_and(|id| id.starts_with("nat-"));
-    let regional = nat_resource || fields.interface_type.as_deref() == Some("regional_nat_gateway");
-
     let listed = |lists: fn(&super::GatewayConfig) -> &Vec<String>, id: &Option<String>| {
         let id = id.as_ref()?;
         config.gateways.iter().position(|gateway| lists(gateway).contains(id))
     };
+    // The first sign decides whose rules hold. A configured interface is a zonal gateway's: regional ones have none.
     if let Some(gateway) = listed(|gateway| &gateway.interface_ids, &fields.interface_id) {
-        return Some(Nat { gateway: Some(gateway), regional });
+        return Some(Nat { gateway: Some(gateway), regional: false });
     }
+    // "Regional NAT (any resource_id `nat-...`, configured or not ...)"
     if let Some(gateway) = listed(|gateway| &gateway.resource_ids, &fields.resource_id) {
-        return Some(Nat { gateway: Some(gateway), regional });
+        return Some(Nat { gateway: Some(gateway), regional: true });
     }
-    if regional {
-        return Some(Nat { gateway: None, regional });
+    if fields.resource_id.as_deref().is_some_and(|id| id.starts_with("nat-"))
+        || fields.interface_type.as_deref() == Some("regional_nat_gateway")
+    {
+        return Some(Nat { gateway: None, regional: true });
     }
     // "flow_direction fits that side, or is absent; never when the record has an interface_id that the gateway's list
     // lacks". The destination side first; captured at the gateway means: into it, or out of it.

@@ -318,9 +318,8 @@ pub(crate) fn file(rows: usize, huge: bool) -> impl Strategy<Value = File> {
 fn zones() -> impl Strategy<Value = Vec<ZoneConfig>> {
     let az_ids = prop_oneof![Just(10_u8), Just(7), Just(0)];
     let zone = (0..10_u8, any::<bool>(), 0..6_u8);
-    (vec(zone, 0..=4), az_ids, vec(0..6_usize, CIDRS.len()), 0..5_u8).prop_map(
+    (vec(zone, 0..=4), az_ids, vec(0..5_usize, CIDRS.len()), 0..5_u8).prop_map(
         |(drawn, with_az_id, owners, everything)| {
-            let count = drawn.len();
             drawn
                 .into_iter()
                 .enumerate()
@@ -333,7 +332,7 @@ fn zones() -> impl Strategy<Value = Vec<ZoneConfig>> {
                         .zip(&owners)
                         // Networks of everything are rare, or they would hide the rest.
                         .filter(|(cidr, owner)| {
-                            **owner == index && count > 0 && (!cidr.ends_with("/0") || everything == 0)
+                            **owner == index + 1 && (!cidr.ends_with("/0") || everything == 4)
                         })
                         .map(|(cidr, _)| (*cidr).to_string())
                         .collect(),
@@ -363,7 +362,7 @@ fn gateways(zones: usize) -> impl Strategy<Value = Vec<GatewayConfig>> {
                     private_ips: N
                         .iter()
                         .zip(ips)
-                        .filter(|(_, owner)| usize::from(*owner) == index)
+                        .filter(|(_, owner)| usize::from(*owner) == index + 1)
                         .map(|(ip, _)| (*ip).to_string())
                         .collect(),
                     resource_ids: if resource { vec![format!("nat-{}", index + 1)] } else { Vec::new() },

@@ -13,17 +13,31 @@ use flowcost_exporter::{
     store::{FailureReason, ListRequest, ObjectStore, Operation, Page, StoreError},
 };
 
-/// Keys on one page.
+/// Keys on one page, unless told otherwise: few, so that small buckets have several pages.
 const PAGE: usize = 7;
 
-#[derive(Default)]
 struct Inner {
+    page: usize,
     objects: BTreeMap<String, (Bytes, u64)>,
     versions: u64,
     get_faults: BTreeMap<String, FailureReason>,
     list_fault: Option<usize>,
     lists: usize,
     gets: Vec<String>,
+}
+
+impl Default for Inner {
+    fn default() -> Self {
+        Self {
+            page: PAGE,
+            objects: BTreeMap::new(),
+            versions: 0,
+            get_faults: BTreeMap::new(),
+            list_fault: None,
+            lists: 0,
+            gets: Vec::new(),
+        }
+    }
 }
 
 /// Cheap to clone; all clones are the same bucket.
@@ -67,6 +81,20 @@ impl Bucket {
         self.inner().objects[key].0.clone()
     }
 
+    /// Keys on one page from here on.
+    pub(crate) fn set_page(&self, keys: usize) {
+        self.inner().page = keys;
+    }
+
+    /// Pages listed so far.
+    pub(crate) fn lists(&self) -> usize {
+        self.inner().lists
+    }
+
+    pub(crate) fn version(&self, key: &str) -> u64 {
+        self.inner().objects[key].1
+    }
+
     /// Keys that were read, in order.
     pub(crate) fn gets(&self) -> Vec<String> {
         self.inner().gets.clone()
@@ -81,14 +109,19 @@ fn error(operation: Operation, target: &str, reason: FailureReason) -> StoreErro
 impl ObjectStore for Bucket {
     async fn list(&self, request: ListRequest<'_>) -> Result<Page, StoreError> {
         let mut inner = self.inner();
+        let page = inner.page;
         inner.lists += 1;
         if inner.list_fault.is_some_and(|at| inner.lists > at) {
             inner.list_fault = None;
             return Err(error(Operation::List, request.prefix, FailureReason::Throttled));
         }
         let after = request.page.or(request.start_after).unwrap_or_default();
-        let below =
-            inner.objects.iter().filter(|(key, _)| key.starts_with(request.prefix) && key.as_str() > after);
+        let from = request.prefix.max(after).to_owned();
+        let below = inner
+            .objects
+            .range(from..)
+            .take_while(|(key, _)| key.starts_with(request.prefix))
+            .filter(|(key, _)| key.as_str() > after);
         if request.delimited {
             let mut prefixes: Vec<String> = below
                 .filter_map(|(key, _)| {
@@ -100,16 +133,16 @@ impl ObjectStore for Bucket {
             return Ok(Page { prefixes, ..Page::default() });
         }
         let mut objects: Vec<Listed> = below
-            .take(PAGE + 1)
+            .take(page + 1)
             .map(|(key, (content, version))| Listed {
                 id: ObjectId { bucket: "s3://logs".into(), key: key.clone() },
                 size: content.len() as u64,
                 version: Some(version.to_string()),
             })
             .collect();
-        let more = objects.len() > PAGE;
-        objects.truncate(PAGE);
-        let next = more.then(|| objects[PAGE - 1].id.key.clone());
+        let more = objects.len() > page;
+        objects.truncate(page);
+        let next = more.then(|| objects[page - 1].id.key.clone());
         Ok(Page { objects, prefixes: Vec::new(), next })
     }
 

@@ -22,7 +22,10 @@ use flowcost_exporter::{
     discover::{SourceSpec, layout::Layout},
     event::Observer,
     ledger::{self, Ledger, OpenReport},
-    model::{Clock, Hour, ObjectDelta, Partition, PartitionSpan, Settlement, Snapshot, Timestamp},
+    model::{
+        Candidate, Clock, Hour, Listed, ObjectDelta, ObjectId, Partition, PartitionSpan, Settlement,
+        Snapshot, Timestamp,
+    },
     pipeline::{Pipeline, Settings, SharedLedger, SourceParts},
 };
 use tokio_util::sync::CancellationToken;
@@ -31,7 +34,7 @@ use super::bucket::Bucket;
 
 /// 2026-03-10T12:00:00Z
 pub(crate) const NOON: i64 = 1_773_144_000;
-pub(crate) const LOOKBACK: Duration = Duration::from_secs(48 * 3600);
+const LOOKBACK: Duration = Duration::from_secs(48 * 3600);
 
 pub(crate) struct World {
     pub(crate) bucket: Bucket,
@@ -100,14 +103,30 @@ impl World {
         key
     }
 
+    /// An object as discovery would hand it on.
+    pub(crate) fn candidate(&self, key: &str) -> Candidate {
+        let id = ObjectId { bucket: "s3://logs".into(), key: key.to_owned() };
+        let size = self.bucket.content(key).len() as u64;
+        let version = Some(self.bucket.version(key).to_string());
+        Candidate {
+            listed: Listed { id, size, version },
+            source: "logs".into(),
+            partition: partition_of(key),
+        }
+    }
+
     /// What one object adds, read straight from its bytes.
     pub(crate) fn delta(&self, key: &str) -> ObjectDelta {
-        let hour = key.split("hour=").nth(1).unwrap()[..2].parse::<i64>().unwrap();
-        let day = key.split("day=").nth(1).unwrap()[..2].parse::<i64>().unwrap();
-        let start = Hour(NOON / 3600 - 12 + (day - 10) * 24 + hour);
-        let prefix = &key[..=key.rfind('/').unwrap()];
-        let bucket = "s3://logs".into();
-        let partition = Partition { bucket, prefix: prefix.into(), start, span: PartitionSpan::Hour };
+        self.delta_of(key, partition_of(key))
+    }
+
+    /// The same for an object of any layout.
+    pub(crate) fn delta_in(&self, key: &str, start: Hour, span: PartitionSpan) -> ObjectDelta {
+        let prefix = key[..=key.rfind('/').unwrap()].into();
+        self.delta_of(key, Partition { bucket: "s3://logs".into(), prefix, start, span })
+    }
+
+    fn delta_of(&self, key: &str, partition: Partition) -> ObjectDelta {
         match digest(Input::Whole(self.bucket.content(key)), &partition, &self.classifier, &LIMITS) {
             Settlement::Counted(delta) => delta,
             other => panic!("{key}: {other:?}"),
@@ -126,23 +145,27 @@ impl World {
 
     /// An exporter that opens the state as a new process would.
     pub(crate) fn start(&self, observer: Observer) -> Pipeline {
+        self.start_with(observer, |_| {})
+    }
+
+    /// The same with another source.
+    pub(crate) fn start_with(&self, observer: Observer, change: impl FnOnce(&mut SourceSpec)) -> Pipeline {
         let (ledger, report) = self.open();
         self.shown.lock().unwrap().push(ledger.snapshot());
         let shown = self.shown.clone();
-        let source = SourceParts {
-            spec: SourceSpec {
-                name: "logs".into(),
-                bucket: "s3://logs".into(),
-                prefix: String::new(),
-                region: demo::REGION.to_owned(),
-                layout: Layout::parse("auto").unwrap(),
-                accounts: Vec::new(),
-                regions: Vec::new(),
-                flow_log_ids: Vec::new(),
-            },
-            store: Arc::new(self.bucket.clone()),
-            classifier: self.classifier.clone(),
+        let mut spec = SourceSpec {
+            name: "logs".into(),
+            bucket: "s3://logs".into(),
+            prefix: String::new(),
+            region: demo::REGION.to_owned(),
+            layout: Layout::parse("auto").unwrap(),
+            accounts: Vec::new(),
+            regions: Vec::new(),
+            flow_log_ids: Vec::new(),
         };
+        change(&mut spec);
+        let source =
+            SourceParts { spec, store: Arc::new(self.bucket.clone()), classifier: self.classifier.clone() };
         let settings = Settings {
             poll_interval: Duration::from_secs(60),
             lookback: LOOKBACK,
@@ -240,4 +263,12 @@ pub(crate) fn cycles(pipeline: Pipeline, count: usize, stop: &CancellationToken)
     // Waits for what is still decoding.
     drop(runtime);
     result.map_err(|error| error.into_panic())
+}
+
+/// The partition that a key of [`World::key`] names.
+fn partition_of(key: &str) -> Partition {
+    let number = |name: &str| key.split(name).nth(1).unwrap()[..2].parse::<i64>().unwrap();
+    let start = Hour(NOON / 3600 - 12 + (number("day=") - 10) * 24 + number("hour="));
+    let prefix = key[..=key.rfind('/').unwrap()].into();
+    Partition { bucket: "s3://logs".into(), prefix, start, span: PartitionSpan::Hour }
 }

@@ -7,6 +7,7 @@ mod limit;
 mod model;
 mod opening;
 mod progress;
+mod requests;
 
 use std::path::Path;
 

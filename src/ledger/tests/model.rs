@@ -25,6 +25,7 @@ enum Op {
     Fold(i64),
     Begin(u8),
     Abandon(u8),
+    Ask(u8, Request),
 }
 
 fn specs() -> impl Strategy<Value = Vec<Spec>> {
@@ -44,6 +45,9 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         1 => (0_i64..1_200).prop_map(Op::Fold),
         1 => (0_u8..14).prop_map(Op::Begin),
         1 => (0_u8..14).prop_map(Op::Abandon),
+        2 => (0_u8..14, any::<bool>()).prop_map(|(object, retry)| {
+            Op::Ask(object, if retry { Request::Retry } else { Request::Drop })
+        }),
     ];
     prop::collection::vec(op, 1..24)
 }
@@ -167,6 +171,18 @@ impl Model {
         });
     }
 
+    /// Whether there was something to ask for.
+    fn ask(&mut self, object: u8, request: Request) -> bool {
+        let Some(memory) = self.objects.get_mut(&object).filter(|memory| memory.word == "quarantined") else {
+            return false;
+        };
+        if request == Request::Drop {
+            // Final and shown as ignored, as a transit gateway's log is.
+            memory.word = if memory.version.is_some() { "transit" } else { "counted" };
+        }
+        true
+    }
+
     fn fold(&mut self, before: i64) {
         let limit = Hour(HOUR.0 + before);
         self.live_hours.retain(|(hour, ..)| *hour >= limit);
@@ -281,6 +297,14 @@ proptest! {
                 Op::Abandon(object) => {
                     let (hour, name) = place_of(*object);
                     ledger.abandon_decoding(&candidate(&partition(hour), &name).listed.id).unwrap();
+                }
+                Op::Ask(object, request) => {
+                    let (hour, name) = place_of(*object);
+                    let key = candidate(&partition(hour), &name).listed.id.key;
+                    let asked = Ledger::request(&place.path(), *request, Some(&[key])).is_ok();
+                    prop_assert_eq!(asked, model.ask(*object, *request));
+                    let taken = ledger.take_requests().unwrap();
+                    prop_assert_eq!(taken.dropped == 1, asked && *request == Request::Drop);
                 }
             }
             model.check(&ledger);

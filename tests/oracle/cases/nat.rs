@@ -13,6 +13,7 @@ pub(super) fn cases() -> Vec<Case> {
         legs_without_n(),
         no_packet_columns(),
         recognition(),
+        zonal_before_regional(),
         not_recognised(),
         regional(),
         gateway_zone(),
@@ -151,6 +152,11 @@ fn legs_without_n() -> Vec<Case> {
             edit(seen("ingress", A2, NX, A1, W1), of_type),
             out(),
         ),
+        case(
+            "N unknown: one packet address, and it differs from nothing: as without packet columns",
+            edit(seen("egress", NX, A1, "-", A1), of_type),
+            nat("in", "unknown", "1a").charged(&["nat_processing"]),
+        ),
         case("N unknown: packet columns alone say nothing", edit(flow(A1, W1), of_type), PUBLIC)
             .without(&["srcaddr", "dstaddr"]),
     ]);
@@ -254,6 +260,27 @@ fn recognition() -> Vec<Case> {
             nat("out", "1c", "internet").charged(&["nat_processing", "nat_hop", "internet_egress"]),
         ),
     ]
+}
+
+/// The interface decides before the resource and the type: a regional gateway has no interface of its own.
+fn zonal_before_regional() -> Vec<Case> {
+    let mut cases = four("a configured interface with a resource_id", NA, results(), |row| {
+        at_gateway(row);
+        row.resource_id = s("nat-0unheard");
+    });
+    cases.extend(four("a configured interface of regional type", NA, results(), |row| {
+        at_gateway(row);
+        row.interface_type = s("regional_nat_gateway");
+    }));
+    cases.push(case(
+        "the resource decides before the private ip",
+        edit(seen("egress", NA, W1, NA, W1), |row| {
+            row.interface_id = None;
+            row.resource_id = s("nat-0unheard");
+        }),
+        out(),
+    ));
+    cases
 }
 
 fn not_recognised() -> Vec<Case> {
@@ -392,6 +419,15 @@ fn gateway_zone() -> Vec<Case> {
             .config(forget_az_ids),
         case("the gateway's zone, az_ids not heard, one that a zone names", at("apne1-az1"), hop())
             .config(|config| config.zones[0].az_id = None),
+        case(
+            "the gateway's zone by its az_id, though its resource_id is a NAT gateway's, too",
+            edit(flow(A1, W1), |row| {
+                of_type(row);
+                row.resource_id = s("nat-0unheard");
+                row.az_id = s("apne1-az1");
+            }),
+            hop(),
+        ),
         case(
             "the configured zone before the az_id",
             edit(seen("ingress", A1, NA, A1, W1), |row| {
