@@ -139,14 +139,3 @@ fn what_must_not_count_says_why() {
         }
     }
 }
-
-/// Mutations that once got through: hung, took memory or counted something else than their footer says.
-#[test]
-fn what_was_found_once_is_refused() {
-    for (name, file) in files("regressions") {
-        match settled(&file) {
-            Settlement::Quarantined(_) => {}
-            other => panic!("{name}: {other:?}"),
-        }
-    }
-}
