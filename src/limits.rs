@@ -74,6 +74,34 @@ pub const COALESCE_GAP_BYTES: u64 = 128 << 10;
 /// Largest Parquet footer that is read. Footers of flow logs are kilobytes.
 pub const PARQUET_FOOTER_BYTES: u64 = 16 << 20;
 
+/// Elements of a Parquet schema. A flow log has some fifty.
+pub const PARQUET_SCHEMA_ELEMENTS: usize = 4_096;
+
+/// Nesting of a Parquet schema, which its decoder follows by recursion. A flow log has none.
+pub const PARQUET_SCHEMA_DEPTH: usize = 64;
+
+/// Column chunks of one object, read or not, at some 600 bytes each: a thousand row groups of a hundred columns.
+pub const PARQUET_CHUNKS: usize = 100_000;
+
+/// Elements of all lists in one Parquet footer: 20 for each of [`PARQUET_CHUNKS`], and at most 50 MB once decoded.
+pub const PARQUET_FOOTER_ELEMENTS: u64 = 2_000_000;
+
+/// Largest Parquet page, decompressed. Writers aim at 1 MiB; some write one page per column and row group.
+pub const PARQUET_PAGE_BYTES: usize = 64 << 20;
+
+/// Decompressed bytes of one object that are held at a time: of each column that is read the largest page and the
+/// dictionary. Twenty pages and dictionaries of 1 MiB, with [`PARQUET_DICTIONARY_VALUE_BYTES`] for each value.
+pub const PARQUET_OPEN_BYTES: u64 = 128 << 20;
+
+/// What a value of a dictionary costs in memory beside its own bytes, once it is parsed.
+pub const PARQUET_DICTIONARY_VALUE_BYTES: u64 = 64;
+
+/// Longest text that is read from a Parquet column. The longest that means anything is an IPv6 address of 45 bytes.
+pub const PARQUET_VALUE_BYTES: usize = 256;
+
+/// Bytes that a record is taken to have decompressed to at least: run lengths can claim any number of records.
+pub const RECORD_BYTES: u64 = 16;
+
 /// Records decoded at a time: large enough to amortise, small enough for the cache.
 pub const BATCH_ROWS: usize = 8_192;
 
@@ -272,6 +300,7 @@ const _: () = assert!(LIST_DEADLINE.as_secs() < OBJECT_DEADLINE.as_secs());
 const _: () = assert!(COST_HOURS >= (31 + 7) * 24 && COST_HOURS < LEDGER_HOURS);
 const _: () = assert!(TEXT_LINE_BYTES < TEXT_BUFFER_BYTES && TEXT_LINE_BYTES < BATCH_TEXT_BYTES);
 const _: () = assert!(FOOTER_BYTES < WHOLE_OBJECT_BYTES);
+const _: () = assert!((PARQUET_PAGE_BYTES as u64) < PARQUET_OPEN_BYTES);
 const _: () = assert!(HEADER_BYTES <= RESPONSE_CHUNK);
 
 const _: () = assert!(POLL_INTERVAL.end().as_secs() < LOOKBACK.start().as_secs());

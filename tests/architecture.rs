@@ -26,6 +26,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("aws_smithy", &["store/s3.rs"]),
     ("arrow::", &["decode/"]),
     ("parquet::", &["decode/"]),
+    ("snap::", &["decode/"]),
+    ("zstd::", &["decode/"]),
     ("prometheus_client", &["expose/"]),
     ("hyper::", &["expose/"]),
     ("hyper_util", &["expose/"]),

@@ -6,13 +6,16 @@ mod oracle;
 mod support;
 
 mod architecture;
+mod bombs;
 mod command_line;
 mod configs;
 mod demo_folder;
 mod exposition;
+mod fixtures_parquet;
 mod ingest;
 mod kill;
 mod layouts;
+mod mutations;
 mod parity;
 mod pipeline_property;
 mod quarantine;

@@ -2,7 +2,9 @@
 //!
 //! Takes nothing from the footer on trust: sizes and places that it claims are compared with the object that is there.
 //! Refuses to know what the columns mean. Invariant: after [`chunks`] every column chunk that will be read lies
-//! inside the object, and what it claims to become is within the limit.
+//! inside the object and has a value for each row, and what it claims to become is within the limit; after [`pages`]
+//! so has every page, and what is held at a time is bounded too. That pages become what they claim is seen to when
+//! they are decompressed.
 
 use std::ops::Range;
 
@@ -12,7 +14,11 @@ use ::parquet::{
 };
 use bytes::Bytes;
 
-use super::{DecodeError, DecodeLimits, Input, refuse};
+use super::{
+    DecodeError, DecodeLimits, Input,
+    pages::{Column, Pages, walk},
+    quarantine, refuse,
+};
 use crate::{limits, model::QuarantineReason};
 
 const MAGIC: &[u8] = b"PAR1";
@@ -95,6 +101,10 @@ pub fn chunks(
             };
             let place = || format!("column {} of row group {number}", chunk.column_path().string());
             codec(chunk.compression_codec(), place)?;
+            if chunk.num_values() != group.num_rows() {
+                let (values, rows) = (chunk.num_values(), group.num_rows());
+                return corrupt(format!("{} has {values} values for {rows} rows", place()));
+            }
             if chunk.file_path().is_some_and(|path| !path.is_empty()) {
                 return Err(refuse(QuarantineReason::Format, format!("{} is in another file", place())));
             }
@@ -113,9 +123,60 @@ pub fn chunks(
         let claimed = meta.file_metadata().num_rows();
         return corrupt(format!("the footer claims {claimed} rows, its row groups {rows}"));
     }
-    if decompressed > limits.decompressed_bytes {
-        let detail = format!("decompresses to {decompressed} bytes, more than {}", limits.decompressed_bytes);
-        return Err(refuse(QuarantineReason::TooLarge, detail));
+    within(decompressed.max(rows.saturating_mul(limits::RECORD_BYTES)), limits)
+}
+
+fn within(decompressed: u64, limits: &DecodeLimits) -> Result<(), DecodeError> {
+    if decompressed <= limits.decompressed_bytes {
+        return Ok(());
+    }
+    let most = limits.decompressed_bytes;
+    let detail =
+        format!("decompresses to {decompressed} bytes, more than limits.decompressed_bytes = {most}");
+    Err(refuse(QuarantineReason::TooLarge, detail))
+}
+
+/// The pages of a chunk that [`chunks`] has let through.
+pub(super) fn chunk_pages(
+    chunk: &ColumnChunkMetaData,
+    input: &Input,
+) -> Result<(Column, Pages), DecodeError> {
+    let bytes = chunk_range(chunk).and_then(|range| input.range(range));
+    let bytes = bytes.ok_or_else(|| {
+        let name = chunk.column_path().string();
+        refuse(QuarantineReason::Corrupt, format!("column {name} was not fetched"))
+    })?;
+    let column = Column::of(chunk);
+    Ok((column, Pages::new(column, bytes, u64::try_from(chunk.num_values()).unwrap_or(0))))
+}
+
+/// Checks the headers of all pages that will be read.
+pub(super) fn pages(
+    meta: &ParquetMetaData,
+    leaves: &[usize],
+    input: &Input,
+    limits: &DecodeLimits,
+) -> Result<(), DecodeError> {
+    let mut decompressed: u64 = 0;
+    for (number, group) in meta.row_groups().iter().enumerate().filter(|(_, group)| group.num_rows() > 0) {
+        let mut open: u64 = 0;
+        for leaf in leaves {
+            let chunk = group.column(*leaf);
+            let (_, pages) = chunk_pages(chunk, input)?;
+            let cost = walk(pages).map_err(|why| {
+                let name = chunk.column_path().string();
+                let detail = format!("column {name} of row group {number}: {}", why.detail);
+                DecodeError::Quarantine(quarantine(why.reason, detail))
+            })?;
+            decompressed = decompressed.saturating_add(cost.bytes);
+            open = open.saturating_add(cost.open);
+        }
+        within(decompressed, limits)?;
+        if open > limits::PARQUET_OPEN_BYTES {
+            let most = limits::PARQUET_OPEN_BYTES;
+            let detail = format!("row group {number} needs {open} bytes at a time, more than {most}");
+            return Err(refuse(QuarantineReason::TooLarge, detail));
+        }
     }
     Ok(())
 }

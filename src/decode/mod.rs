@@ -7,10 +7,16 @@ mod batch;
 mod cells;
 pub mod columns;
 pub mod encode;
+mod feed;
+mod footer;
 pub mod guard;
 mod input;
+mod lengths;
+mod pages;
 pub mod parquet;
 pub mod text;
+mod thrift;
+mod unpack;
 mod values;
 
 #[cfg(test)]

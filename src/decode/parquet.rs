@@ -4,7 +4,11 @@
 //! as dictionaries, so that an address is parsed once per distinct value and not once per row. Refuses to know what
 //! a field means. Invariant: each row group gives exactly the rows it claims, or an error.
 
-use std::{ops::Range, panic, sync::Arc};
+use std::{
+    ops::Range,
+    panic,
+    sync::{Arc, OnceLock},
+};
 
 use ::arrow::datatypes::{DataType, Field as ArrowField, Fields, TimeUnit};
 use ::parquet::{
@@ -14,27 +18,29 @@ use ::parquet::{
         parquet_to_arrow_field_levels, parquet_to_arrow_schema,
     },
     basic::{Repetition, Type as PhysicalType},
-    column::page::{PageIterator, PageReader},
-    errors::Result as ParquetResult,
-    file::{
-        metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData},
-        serialized_reader::SerializedPageReader,
-    },
+    column::page::PageIterator,
+    errors::{ParquetError, Result as ParquetResult},
+    file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData},
     schema::types::{SchemaDescriptor, Type, TypePtr},
 };
 
 use super::{
     ColumnSet, DecodeError, DecodeLimits, FlowBatch, Input,
     cells::{ColumnDecoder, holds},
-    columns, guard, refuse,
+    columns,
+    feed::{Fault, Feed, OneChunk},
+    footer, guard, refuse,
 };
-use crate::{limits, model::QuarantineReason};
+use crate::{
+    limits,
+    model::{Quarantine, QuarantineReason},
+};
 
 /// A Parquet object that is being read.
 #[derive(Debug)]
 pub struct ParquetReader {
-    input: Arc<Input>,
-    meta: Arc<ParquetMetaData>,
+    input: Input,
+    meta: ParquetMetaData,
     plan: Plan,
     decoders: Vec<ColumnDecoder>,
     next_group: usize,
@@ -45,6 +51,7 @@ pub struct ParquetReader {
 struct OpenGroup {
     batches: ParquetRecordBatchReader,
     rows_left: u64,
+    fault: Fault,
 }
 
 impl std::fmt::Debug for OpenGroup {
@@ -61,16 +68,9 @@ impl ParquetReader {
         let plan = Plan::new(&meta)?;
         let data_end = input.len() - guard::TAIL_BYTES - footer.len() as u64;
         guard::chunks(&meta, &plan.leaves, data_end, limits)?;
+        guard::pages(&meta, &plan.leaves, &input, limits)?;
         let decoders = plan.binding.columns.iter().map(|(field, _)| ColumnDecoder::new(*field)).collect();
-        Ok(Self {
-            input: Arc::new(input),
-            meta: Arc::new(meta),
-            plan,
-            decoders,
-            next_group: 0,
-            current: None,
-            first_row: 0,
-        })
+        Ok(Self { input, meta, plan, decoders, next_group: 0, current: None, first_row: 0 })
     }
 
     /// The fields that the object has.
@@ -84,14 +84,15 @@ impl ParquetReader {
                 let Some(group) = self.meta.row_groups().get(self.next_group) else { return Ok(None) };
                 let rows_left = u64::try_from(group.num_rows()).unwrap_or(0);
                 if rows_left > 0 {
-                    let batches = self.open_group().map_err(|error| corrupt(&error))?;
-                    self.current = Some(OpenGroup { batches, rows_left });
+                    let fault = Fault::default();
+                    let batches = self.open_group(&fault).map_err(|error| why(&fault, &error))?;
+                    self.current = Some(OpenGroup { batches, rows_left, fault });
                 }
                 self.next_group += 1;
                 continue;
             };
             match group.batches.next() {
-                Some(Err(error)) => return Err(corrupt(&error)),
+                Some(Err(error)) => return Err(why(&group.fault, &error)),
                 Some(Ok(batch)) => {
                     let rows = batch.num_rows();
                     group.rows_left = group.rows_left.checked_sub(rows as u64).ok_or_else(|| {
@@ -117,8 +118,9 @@ impl ParquetReader {
     }
 
     /// One reader per row group: a batch never spans two dictionaries, which would have to be merged.
-    fn open_group(&self) -> ParquetResult<ParquetRecordBatchReader> {
+    fn open_group(&self, fault: &Fault) -> ParquetResult<ParquetRecordBatchReader> {
         let group = Group {
+            fault,
             input: &self.input,
             meta: &self.meta,
             group: self.meta.row_group(self.next_group),
@@ -132,7 +134,13 @@ fn corrupt(error: &dyn std::error::Error) -> DecodeError {
     refuse(QuarantineReason::Corrupt, error.to_string())
 }
 
+/// What our own reading found, else what the decoder says.
+fn why(fault: &OnceLock<Quarantine>, error: &dyn std::error::Error) -> DecodeError {
+    fault.get().cloned().map_or_else(|| corrupt(error), DecodeError::Quarantine)
+}
+
 fn metadata(footer: &[u8]) -> Result<ParquetMetaData, DecodeError> {
+    footer::check(footer)?;
     ParquetMetaDataReader::decode_metadata(footer)
         .map_err(|error| refuse(QuarantineReason::Corrupt, format!("the footer: {error}")))
 }
@@ -171,7 +179,7 @@ impl Plan {
             }
             let found = arrow_type(root).map_err(|error| unfit(&error.to_string()))?;
             let wanted = wanted_type(root, found.clone());
-            if !holds(*field, &wanted) {
+            if !holds(*field, &wanted) || fixed_bytes(&found) > limits::PARQUET_VALUE_BYTES {
                 return Err(unfit(&found.to_string()));
             }
             let leaf = (0..schema.num_columns()).find(|leaf| schema.get_column_root_idx(*leaf) == *position);
@@ -198,6 +206,13 @@ fn arrow_type(column: &TypePtr) -> ParquetResult<DataType> {
     Ok(schema.field(0).data_type().clone())
 }
 
+fn fixed_bytes(found: &DataType) -> usize {
+    match found {
+        DataType::FixedSizeBinary(size) => usize::try_from(*size).unwrap_or(usize::MAX),
+        _ => 0,
+    }
+}
+
 /// Text as dictionaries. INT96 as seconds: in nanoseconds, the default, far dates would wrap.
 fn wanted_type(column: &Type, found: DataType) -> DataType {
     match found {
@@ -211,7 +226,8 @@ fn wanted_type(column: &Type, found: DataType) -> DataType {
 
 /// One row group with the bound columns only.
 struct Group<'a> {
-    input: &'a Arc<Input>,
+    fault: &'a Fault,
+    input: &'a Input,
     meta: &'a ParquetMetaData,
     group: &'a RowGroupMetaData,
     leaves: &'a [usize],
@@ -223,9 +239,12 @@ impl RowGroups for Group<'_> {
     }
 
     fn column_chunks(&self, column: usize) -> ParquetResult<Box<dyn PageIterator>> {
-        let chunk = honest(self.group.column(self.leaves[column]))?;
-        let pages = SerializedPageReader::new(self.input.clone(), &chunk, self.num_rows(), None)?;
-        Ok(Box::new(OneChunk(Some(Box::new(pages)))))
+        let chunk = self.group.column(self.leaves[column]);
+        let (column, pages) = guard::chunk_pages(chunk, self.input)
+            .map_err(|error| ParquetError::General(error.to_string()))?;
+        let name = chunk.column_path().string();
+        let feed = Feed::new(name, column, pages, self.fault.clone());
+        Ok(Box::new(OneChunk(Some(Box::new(feed)))))
     }
 
     fn row_groups(&self) -> Box<dyn Iterator<Item = &RowGroupMetaData> + '_> {
@@ -236,27 +255,6 @@ impl RowGroups for Group<'_> {
         self.meta
     }
 }
-
-/// The page reader begins at the dictionary page's offset wherever that is; see [`guard::chunk_range`].
-fn honest(chunk: &ColumnChunkMetaData) -> ParquetResult<ColumnChunkMetaData> {
-    let start = guard::chunk_range(chunk).map(|range| range.start);
-    if chunk.dictionary_page_offset().is_some_and(|offset| u64::try_from(offset).ok() != start) {
-        return chunk.clone().into_builder().set_dictionary_page_offset(None).build();
-    }
-    Ok(chunk.clone())
-}
-
-struct OneChunk(Option<Box<dyn PageReader>>);
-
-impl Iterator for OneChunk {
-    type Item = ParquetResult<Box<dyn PageReader>>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.0.take().map(Ok)
-    }
-}
-
-impl PageIterator for OneChunk {}
 
 /// What to fetch of an object after its end.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! What the integration tests share.
 
 pub(crate) mod bucket;
+pub(crate) mod craft;
 pub(crate) mod events;
 pub(crate) mod exporter;
 mod memory;

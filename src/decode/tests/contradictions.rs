@@ -124,8 +124,24 @@ fn rows_that_are_missing_or_surplus_are_refused() {
         with_chunk(&file, move |rows| if first.replace(false) { rows + by } else { rows - by }, |chunk| chunk)
     };
     assert_eq!(read(&moved(0)).unwrap().len(), 2);
-    assert!(refused(read(&moved(1))).detail.contains("lacks 1 of its rows"));
-    assert!(refused(read(&moved(-1))).detail.contains("more rows than it claims"));
+    assert!(refused(read(&moved(1))).detail.contains("has 5 values for 6 rows"));
+    assert!(refused(read(&moved(-1))).detail.contains("has 5 values for 4 rows"));
+    // The chunks agree with their group, but the pages do not have as much.
+    let all_moved = |by: i64| {
+        with_footer(&file, |meta| {
+            let groups = meta.row_groups().iter().zip([by, -by]).map(|(group, by)| {
+                let rows = group.num_rows() + by;
+                let chunks = group.columns().iter().cloned();
+                let chunks = chunks.map(|chunk| chunk.into_builder().set_num_values(rows).build().unwrap());
+                let chunks = chunks.collect();
+                group.clone().into_builder().set_num_rows(rows).set_column_metadata(chunks).build().unwrap()
+            });
+            meta.clone().into_builder().set_row_groups(groups.collect()).build()
+        })
+    };
+    assert_eq!(read(&all_moved(0)).unwrap().len(), 2);
+    assert!(refused(read(&all_moved(1))).detail.contains("its pages lack 1 of its values"));
+    assert!(refused(read(&all_moved(-1))).detail.contains("more values than it claims"));
 }
 
 #[test]

@@ -1,0 +1,145 @@
+//! A page decompressed to exactly the size that it claims, and looked at before it is decoded.
+//!
+//! Invariant: never more memory than the claimed size, which the guard has bounded; a page that is shorter or longer
+//! is an error, and so is one whose checksum is another.
+
+use std::io::Read;
+
+use ::parquet::basic::{CompressionCodec, Encoding, Type as PhysicalType};
+use bytes::Bytes;
+use flate2::{Crc, read::MultiGzDecoder};
+
+use super::{
+    lengths,
+    pages::{Column, Content, Header},
+};
+
+/// The bytes of a page, decompressed and checked. An error is a text for a person.
+pub(super) fn page(column: &Column, header: &Header, body: &Bytes) -> Result<Bytes, String> {
+    if let Some(expected) = header.crc {
+        let mut crc = Crc::new();
+        crc.update(body);
+        if crc.sum() != expected {
+            return Err("a page's checksum does not fit".to_string());
+        }
+    }
+    let levels = header.level_bytes();
+    let codec = match header.content {
+        Content::DataV2 { compressed: false, .. } => CompressionCodec::UNCOMPRESSED,
+        _ => column.codec,
+    };
+    let page = if codec == CompressionCodec::UNCOMPRESSED {
+        body.clone()
+    } else {
+        let mut page = vec![0; header.size];
+        page[..levels].copy_from_slice(&body[..levels]);
+        // No values at all may be no bytes at all.
+        if header.size > levels {
+            exactly(codec, &body[levels..], &mut page[levels..])?;
+        }
+        page.into()
+    };
+    check(column, header, &page)?;
+    Ok(page)
+}
+
+/// Fills a buffer, with nothing missing and nothing left.
+fn exactly(codec: CompressionCodec, compressed: &[u8], page: &mut [u8]) -> Result<(), String> {
+    let size = page.len();
+    let fits = match codec {
+        CompressionCodec::GZIP => {
+            let mut decoder = MultiGzDecoder::new(compressed);
+            decoder.read_exact(page).map_err(|error| format!("gzip: {error}"))?;
+            // Asking for one more byte also makes the decoder look at its own checksum.
+            decoder.read(&mut [0]).map_err(|error| format!("gzip: {error}"))? == 0
+        }
+        CompressionCodec::SNAPPY => {
+            let mut decoder = snap::raw::Decoder::new();
+            decoder.decompress(compressed, page).map_err(|error| error.to_string())? == size
+        }
+        CompressionCodec::ZSTD => {
+            let mut decoder = zstd::bulk::Decompressor::new().map_err(|error| error.to_string())?;
+            decoder.decompress_to_buffer(compressed, page).map_err(|error| format!("zstd: {error}"))? == size
+        }
+        other => return Err(format!("codec {other}")),
+    };
+    if fits { Ok(()) } else { Err(format!("a page that does not decompress to the {size} bytes it claims")) }
+}
+
+/// Looks at the lengths of text: decoders take them on trust, and multiply them.
+fn check(column: &Column, header: &Header, page: &[u8]) -> Result<(), String> {
+    if !matches!(column.physical, PhysicalType::BYTE_ARRAY | PhysicalType::FIXED_LEN_BYTE_ARRAY) {
+        return Ok(());
+    }
+    let (values, encoding, levels) = match header.content {
+        Content::Dictionary { values, .. } => (values, Encoding::PLAIN, 0),
+        Content::Data { values, encoding, definition, .. } => {
+            let levels = if column.optional { level_bytes(definition, values, page)? } else { 0 };
+            (values, encoding, levels)
+        }
+        Content::DataV2 { values, encoding, .. } => (values, encoding, header.level_bytes()),
+        Content::Index => return Ok(()),
+    };
+    let text = page.get(levels..).ok_or("a page that ends within its levels")?;
+    match encoding {
+        Encoding::PLAIN if column.physical == PhysicalType::BYTE_ARRAY => lengths::plain(text),
+        Encoding::DELTA_LENGTH_BYTE_ARRAY => lengths::delta_lengths(text, values as usize),
+        Encoding::DELTA_BYTE_ARRAY => lengths::delta_prefixes(text, values as usize),
+        _ => Ok(()),
+    }
+}
+
+/// Bytes that the definition levels take at the beginning of a data page of version 1: one bit each, or run lengths
+/// with their size before them.
+fn level_bytes(encoding: Encoding, values: u32, page: &[u8]) -> Result<usize, String> {
+    if encoding != Encoding::RLE {
+        return Ok(values.div_ceil(8) as usize);
+    }
+    let (size, _) = page.split_first_chunk::<4>().ok_or("a page that ends within its levels")?;
+    (u32::from_le_bytes(*size) as usize).checked_add(4).ok_or_else(|| "levels too long".to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn gzip(text: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn every_codec_gives_exactly_what_was_claimed() {
+        let text = b"10.0.0.1 10.0.0.2 10.0.0.1 10.0.0.2 10.0.0.1 10.0.0.2".as_slice();
+        let packed = [
+            (CompressionCodec::GZIP, gzip(text)),
+            (CompressionCodec::GZIP, [gzip(&text[..10]), gzip(&text[10..])].concat()),
+            (CompressionCodec::SNAPPY, snap::raw::Encoder::new().compress_vec(text).unwrap()),
+            (CompressionCodec::ZSTD, zstd::bulk::compress(text, 3).unwrap()),
+        ];
+        for (codec, packed) in packed {
+            let mut page = vec![0; text.len()];
+            exactly(codec, &packed, &mut page).unwrap();
+            assert_eq!(page, text);
+            for size in [1, text.len() - 1, text.len() + 1, text.len() * 20] {
+                assert!(exactly(codec, &packed, &mut vec![0; size]).is_err(), "{codec} {size}");
+            }
+            for len in 0..packed.len() {
+                assert!(exactly(codec, &packed[..len], &mut page).is_err(), "{codec} cut to {len}");
+            }
+        }
+        assert!(exactly(CompressionCodec::LZO, text, &mut [0; 9]).is_err());
+    }
+
+    #[test]
+    fn levels_of_version_1_are_passed_over() {
+        assert_eq!(level_bytes(Encoding::RLE, 9, &[2, 0, 0, 0, 18, 1]), Ok(6));
+        assert!(level_bytes(Encoding::RLE, 9, &[2, 0, 0]).is_err());
+        #[allow(deprecated, reason = "old writers' levels")]
+        let packed = Encoding::BIT_PACKED;
+        assert_eq!(level_bytes(packed, 9, &[]), Ok(2));
+    }
+}

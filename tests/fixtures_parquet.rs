@@ -1,0 +1,152 @@
+//! Files of every make have the same records, and give the same sums as those that `tests/fixtures/make.py` added up;
+//! files that must not count say why.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use flowcost_exporter::{
+    accumulate::{DigestLimits, digest},
+    classify::Classifier,
+    decode::Input,
+    model::{Partition, Settlement},
+};
+
+use crate::oracle::{OracleConfig, Part, Tables, ZoneConfig, exporter};
+
+/// The hour that the records are in, but for some at its edges.
+const PART: Part = Part { start: 1_765_249_200, hours: 1 };
+
+pub(crate) const LIMITS: DigestLimits = DigestLimits { decompressed_bytes: 64 << 20, bad_rows: 0 };
+
+/// A folder of `tests/fixtures`.
+pub(crate) fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+/// The Parquet files of such a folder, by name.
+pub(crate) fn files(name: &str) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(folder(name)).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths
+        .filter(|path| path.extension().is_some_and(|extension| extension == "parquet"))
+        .map(|path| (path.file_stem().unwrap().to_str().unwrap().to_owned(), fs::read(&path).unwrap()))
+        .collect()
+}
+
+/// The configuration that `make.py` knows.
+pub(crate) fn classifier() -> Classifier {
+    let zone = |name: &str, cidrs: [&str; 2]| ZoneConfig {
+        name: name.to_owned(),
+        az_id: None,
+        region: "ap-northeast-1".to_owned(),
+        cidrs: cidrs.map(str::to_owned).to_vec(),
+        logged: true,
+    };
+    exporter::classifier(&OracleConfig {
+        source_region: "ap-northeast-1".to_owned(),
+        zones: vec![
+            zone("ap-northeast-1a", ["10.0.0.0/17", "fd00:a::/32"]),
+            zone("ap-northeast-1c", ["10.0.128.0/17", "fd00:c::/32"]),
+        ],
+        gateways: Vec::new(),
+        port_groups: vec![
+            ("loki-grpc".to_owned(), vec![(4201, 4207)]),
+            ("https".to_owned(), vec![(443, 443)]),
+        ],
+        port_match: "either",
+        vantage: "every",
+        rejected: false,
+        no_charge: Vec::new(),
+        prices: BTreeMap::from([("inter_az", 10_000_000), ("internet_egress", 114_000_000)]),
+        bytes_per_gb: 1 << 30,
+        bad_rows_per_object: 0,
+    })
+}
+
+pub(crate) fn partition() -> Partition {
+    exporter::partition(PART)
+}
+
+fn settled(file: &[u8]) -> Settlement {
+    digest(Input::Whole(file.to_vec().into()), &partition(), &classifier(), &LIMITS)
+}
+
+/// Lines of words between tabs.
+fn lines(name: &str) -> Vec<Vec<String>> {
+    let text = fs::read_to_string(folder(name)).unwrap();
+    text.lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect()
+}
+
+pub(crate) fn expected() -> Tables {
+    let mut tables = Tables::default();
+    let labels = |words: &[String]| (words[0].clone(), words[1].clone(), words[2].clone(), words[3].clone());
+    let number = |word: &String| word.parse::<u128>().unwrap();
+    for words in lines("expected.tsv") {
+        match words[0].as_str() {
+            "records" => {
+                tables.records.insert(words[1].clone(), words[2].parse().unwrap());
+            }
+            "traffic" => {
+                let sums = [6, 7, 8, 9].map(|at: usize| number(&words[at]));
+                tables.traffic.insert((words[1].parse().unwrap(), labels(&words[2..])), sums);
+            }
+            _ => {
+                let sums = [7, 8].map(|at: usize| number(&words[at]));
+                let key = (words[1].parse().unwrap(), labels(&words[2..]), words[6].clone());
+                tables.charges.insert(key, sums);
+            }
+        }
+    }
+    assert!(tables.charges.len() > 5 && tables.traffic.len() > 20, "there is something to compare");
+    tables
+}
+
+#[test]
+fn every_make_gives_the_same_sums() {
+    let (expected, mut wrong, mut compared) = (expected(), Vec::new(), 0);
+    for (name, file) in files("parquet") {
+        let settlement = settled(&file);
+        if name.contains("-empty-no-") {
+            if settlement != Settlement::Empty {
+                wrong.push(format!("{name}: {settlement:?}"));
+            }
+            continue;
+        }
+        match &settlement {
+            Settlement::Counted(_) if exporter::tables(&settlement) == expected => compared += 1,
+            Settlement::Counted(_) => wrong.push(format!("{name}: other sums")),
+            other => wrong.push(format!("{name}: {other:?}")),
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(compared > 60, "{compared} files");
+}
+
+#[test]
+fn what_must_not_count_says_why() {
+    let files = files("refused");
+    for words in lines("refused/refused.tsv") {
+        let file = &files[words[0].trim_end_matches(".parquet")];
+        match settled(file) {
+            Settlement::Quarantined(why) => {
+                assert_eq!(why.reason.as_str(), words[1], "{}: {why}", words[0]);
+                assert!(why.detail.contains(&words[2]), "{}: {why} instead of {}", words[0], words[2]);
+            }
+            other => panic!("{}: {other:?}", words[0]),
+        }
+    }
+}
+
+/// Mutations that once got through: hung, took memory or counted something else than their footer says.
+#[test]
+fn what_was_found_once_is_refused() {
+    for (name, file) in files("regressions") {
+        match settled(&file) {
+            Settlement::Quarantined(_) => {}
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+}
