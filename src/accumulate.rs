@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    classify::{Classifier, ObjectClassifier, Verdict, VerdictKey, fault},
+    classify::{Classifier, ObjectClassifier, Verdict, VerdictKey},
     decode::{DecodeError, DecodeLimits, Input, Reader, TextColumn},
     limits,
     model::{
@@ -53,32 +53,29 @@ fn read(
     let mut reader = Reader::open(input, &decode_limits)?;
     let mut object = ObjectClassifier::new(classifier);
     let mut sums = Sums::new(partition);
-    let mut first_bad = None;
     while let Some(batch) = reader.next_batch()? {
         if let Some(interfaces) = &batch.interface_id {
             sums.note_interfaces(interfaces);
         }
-        let mut overflowed = None;
+        let mut fault = None;
         object.classify(&batch, |row, verdict| {
-            if verdict.outcome == RecordOutcome::Bad && first_bad.is_none() {
-                first_bad = Some(format!("row {}: {}", batch.first_row + row as u64, fault(&batch, row)));
-            }
-            if overflowed.is_none()
-                && let Err(column) = sums.add(&verdict)
-            {
-                overflowed = Some((row, column));
+            if fault.is_none() && sums.add(&verdict).is_none() {
+                fault = Some(row);
             }
         });
-        if let Some((row, column)) = overflowed {
-            return Err(overflow(&format!("row {}: the sum of {column}", batch.first_row + row as u64)));
+        if let Some(row) = fault {
+            return Err(overflow(&format!(
+                "row {}: the sum of bytes or packets",
+                batch.first_row + row as u64
+            )));
         }
         let bad = sums.records.get(RecordOutcome::Bad);
         if bad > limits.bad_rows {
             return Err(DecodeError::Quarantine(Quarantine {
                 reason: QuarantineReason::BadRows,
                 detail: format!(
-                    "{bad} bad rows or more, first {}; limits.bad_rows_per_object is {}",
-                    first_bad.unwrap_or_default(),
+                    "{bad} bad rows or more, the first is row {}; limits.bad_rows_per_object is {}",
+                    sums.first_bad.unwrap_or(0),
                     limits.bad_rows
                 ),
             }));
@@ -100,6 +97,8 @@ struct Sums<'p> {
     earliest: Timestamp,
     latest: Timestamp,
     records: RecordCounts,
+    rows: u64,
+    first_bad: Option<u64>,
     traffic: HashMap<(Hour, VerdictKey), FlowCounts>,
     charged: HashMap<(Hour, VerdictKey, Charge), u64>,
     newest: Option<Timestamp>,
@@ -113,6 +112,8 @@ impl<'p> Sums<'p> {
             earliest: partition.start.start().minus(limits::RECORD_TIME_TOLERANCE),
             latest: partition.end().plus(limits::RECORD_TIME_TOLERANCE),
             records: RecordCounts::default(),
+            rows: 0,
+            first_bad: None,
             traffic: HashMap::new(),
             charged: HashMap::new(),
             newest: None,
@@ -120,12 +121,16 @@ impl<'p> Sums<'p> {
         }
     }
 
-    /// Adds one record. The error is the column whose sum overflows.
-    fn add(&mut self, verdict: &Verdict) -> Result<(), &'static str> {
+    /// Adds one record; `None` when a sum overflows.
+    fn add(&mut self, verdict: &Verdict) -> Option<()> {
         self.records.add(verdict.outcome, 1);
+        if verdict.outcome == RecordOutcome::Bad && self.first_bad.is_none() {
+            self.first_bad = Some(self.rows);
+        }
+        self.rows += 1;
         let counted = verdict.outcome == RecordOutcome::Counted;
         if !counted && verdict.outcome != RecordOutcome::OtherSide {
-            return Ok(());
+            return Some(());
         }
         let hour = self.hour(verdict.time);
         if counted {
@@ -136,16 +141,13 @@ impl<'p> Sums<'p> {
                 inter_az_bytes: if verdict.inter_az { verdict.bytes } else { 0 },
             };
             let sum = self.traffic.entry((hour, verdict.key)).or_default();
-            *sum = sum.checked_add(one).ok_or_else(|| {
-                let of_bytes = sum.checked_add(FlowCounts { packets: 0, ..one }).is_none();
-                if of_bytes { "bytes" } else { "packets" }
-            })?;
+            *sum = sum.checked_add(one)?;
         }
         for charge in verdict.charges.iter() {
             let sum = self.charged.entry((hour, verdict.key, charge)).or_default();
-            *sum = sum.checked_add(verdict.bytes).filter(|sum| *sum <= i64::MAX as u64).ok_or("bytes")?;
+            *sum = sum.checked_add(verdict.bytes).filter(|sum| *sum <= i64::MAX as u64)?;
         }
-        Ok(())
+        Some(())
     }
 
     /// Keeps the interfaces with the lowest hashes. Looks at distinct values, not at records, and not at what is too long

@@ -4,7 +4,6 @@
 //! what anything costs.
 
 pub mod charges;
-mod fault;
 pub mod ports;
 mod record;
 pub mod vantage;
@@ -17,7 +16,6 @@ use ipnet::IpNet;
 use crate::{model::Charge, pricing::Prices};
 
 pub use charges::ChargeSet;
-pub use fault::fault;
 pub use ports::GroupId;
 pub use record::{ObjectClassifier, Verdict, VerdictKey};
 pub use zones::ZoneId;
