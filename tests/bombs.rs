@@ -205,7 +205,7 @@ fn bombs() -> Vec<Bomb> {
             "snappy page with more values than bytes",
             "corrupt",
             "does not decompress to the 4096 bytes",
-            { bytes(512, Compression::SNAPPY, snappy, vec![data(512, PLAIN, 4_096, snappy(&[0; 4_000]))]) },
+            bytes(512, Compression::SNAPPY, snappy, vec![data(512, PLAIN, 4_096, snappy(&[0; 4_000]))]),
         ),
         bomb("zstd page of 48 MiB that says 8 KiB", "corrupt", "zstd", {
             bytes(1_024, zstd_codec, zstd, vec![data(1_024, PLAIN, 8_192, zstd(&zeros))])

@@ -6,6 +6,7 @@
 mod cells;
 pub mod columns;
 pub mod encode;
+mod fault;
 mod feed;
 mod footer;
 pub mod guard;
