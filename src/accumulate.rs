@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     classify::{Classifier, ObjectClassifier, Verdict, VerdictKey},
-    decode::{DecodeError, DecodeLimits, Input, Reader, TextColumn},
+    decode::{DecodeError, DecodeLimits, Field, Input, Reader, TextColumn},
     limits,
     model::{
         Charge, ChargeCounts, FlowCounts, FlowKey, Hints, Hour, NanoUsd, ObjectDelta, Partition, Quarantine,
@@ -59,24 +59,25 @@ fn read(
         }
         let mut fault = None;
         object.classify(&batch, |row, verdict| {
-            if fault.is_none() && sums.add(&verdict).is_none() {
-                fault = Some(row);
+            let number = batch.first_row + row as u64;
+            if verdict.outcome == RecordOutcome::Bad && sums.first_bad.is_none() {
+                sums.first_bad = Some(format!("row {number}: {}", batch.fault(row)));
+            }
+            if fault.is_none() {
+                fault = sums.add(&verdict).err().map(|field| (number, field));
             }
         });
-        if let Some(row) = fault {
-            return Err(overflow(&format!(
-                "row {}: the sum of bytes or packets",
-                batch.first_row + row as u64
-            )));
+        if let Some((row, field)) = fault {
+            return Err(overflow(&format!("row {row}: the sum of column {}", field.name())));
         }
         let bad = sums.records.get(RecordOutcome::Bad);
         if bad > limits.bad_rows {
             return Err(DecodeError::Quarantine(Quarantine {
                 reason: QuarantineReason::BadRows,
                 detail: format!(
-                    "{bad} bad rows or more, the first is row {}; limits.bad_rows_per_object is {}",
-                    sums.first_bad.unwrap_or(0),
-                    limits.bad_rows
+                    "{bad} bad rows or more; limits.bad_rows_per_object is {}; the first is {}",
+                    limits.bad_rows,
+                    sums.first_bad.unwrap_or_default()
                 ),
             }));
         }
@@ -91,14 +92,22 @@ fn overflow(what: &str) -> DecodeError {
     })
 }
 
+/// The sum, or the field that overflows.
+fn added(sum: FlowCounts, more: FlowCounts) -> Result<FlowCounts, Field> {
+    sum.checked_add(more).ok_or_else(|| {
+        let only_packets = FlowCounts { packets: more.packets, ..FlowCounts::default() };
+        if sum.checked_add(only_packets).is_none() { Field::Packets } else { Field::Bytes }
+    })
+}
+
 /// Sums under the small integers of one classifier; names are put in at the end.
 struct Sums<'p> {
     partition: &'p Partition,
     earliest: Timestamp,
     latest: Timestamp,
     records: RecordCounts,
-    rows: u64,
-    first_bad: Option<u64>,
+    /// For a person: its number, and what is wrong with it.
+    first_bad: Option<String>,
     traffic: HashMap<(Hour, VerdictKey), FlowCounts>,
     charged: HashMap<(Hour, VerdictKey, Charge), u64>,
     newest: Option<Timestamp>,
@@ -112,7 +121,6 @@ impl<'p> Sums<'p> {
             earliest: partition.start.start().minus(limits::RECORD_TIME_TOLERANCE),
             latest: partition.end().plus(limits::RECORD_TIME_TOLERANCE),
             records: RecordCounts::default(),
-            rows: 0,
             first_bad: None,
             traffic: HashMap::new(),
             charged: HashMap::new(),
@@ -121,16 +129,12 @@ impl<'p> Sums<'p> {
         }
     }
 
-    /// Adds one record; `None` when a sum overflows.
-    fn add(&mut self, verdict: &Verdict) -> Option<()> {
+    /// Adds one record; an error is the field whose sum overflows.
+    fn add(&mut self, verdict: &Verdict) -> Result<(), Field> {
         self.records.add(verdict.outcome, 1);
-        if verdict.outcome == RecordOutcome::Bad && self.first_bad.is_none() {
-            self.first_bad = Some(self.rows);
-        }
-        self.rows += 1;
         let counted = verdict.outcome == RecordOutcome::Counted;
         if !counted && verdict.outcome != RecordOutcome::OtherSide {
-            return Some(());
+            return Ok(());
         }
         let hour = self.hour(verdict.time);
         if counted {
@@ -141,13 +145,14 @@ impl<'p> Sums<'p> {
                 inter_az_bytes: if verdict.inter_az { verdict.bytes } else { 0 },
             };
             let sum = self.traffic.entry((hour, verdict.key)).or_default();
-            *sum = sum.checked_add(one)?;
+            *sum = added(*sum, one)?;
         }
         for charge in verdict.charges.iter() {
             let sum = self.charged.entry((hour, verdict.key, charge)).or_default();
-            *sum = sum.checked_add(verdict.bytes).filter(|sum| *sum <= i64::MAX as u64)?;
+            let added = sum.checked_add(verdict.bytes).filter(|sum| *sum <= i64::MAX as u64);
+            *sum = added.ok_or(Field::Bytes)?;
         }
-        Some(())
+        Ok(())
     }
 
     /// Keeps the interfaces with the lowest hashes. Looks at distinct values, not at records, and not at what is too long
@@ -199,18 +204,22 @@ impl<'p> Sums<'p> {
         for ((hour, key), counts) in self.traffic {
             // A zone can be named like another's az_id only by mistake; even then nothing is lost.
             let sum = traffic.entry((hour, name(key))).or_default();
-            *sum = sum.checked_add(counts).ok_or_else(|| overflow("the sum of bytes or packets"))?;
+            *sum = added(*sum, counts)
+                .map_err(|field| overflow(&format!("the sum of column {}", field.name())))?;
         }
         let mut billed: BTreeMap<(Hour, FlowKey, Charge), u64> = BTreeMap::new();
         for ((hour, key, charge), bytes) in self.charged {
             let sum = billed.entry((hour, name(key), charge)).or_default();
-            *sum = sum.checked_add(bytes).ok_or_else(|| overflow("the sum of charged bytes"))?;
+            let added = sum.checked_add(bytes).filter(|sum| *sum <= i64::MAX as u64);
+            *sum = added.ok_or_else(|| overflow("the sum of column bytes for a charge"))?;
         }
         let charges = billed
             .into_iter()
             .map(|((hour, key, charge), bytes)| {
                 let cost = match classifier.prices().get(charge) {
-                    Some(price) => price.of(bytes).ok_or_else(|| overflow("the cost"))?,
+                    Some(price) => {
+                        price.of(bytes).ok_or_else(|| overflow("the cost of the sum of column bytes"))?
+                    }
                     None => NanoUsd(0),
                 };
                 Ok(((hour, key, charge), ChargeCounts { bytes, cost }))

@@ -5,6 +5,7 @@
 mod oracle;
 mod support;
 
+mod absurd;
 mod architecture;
 mod bombs;
 mod command_line;

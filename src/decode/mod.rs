@@ -7,6 +7,7 @@ mod batch;
 mod cells;
 pub mod columns;
 pub mod encode;
+mod fault;
 mod feed;
 mod footer;
 pub mod guard;
