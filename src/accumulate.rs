@@ -155,9 +155,10 @@ impl<'p> Sums<'p> {
         Ok(())
     }
 
-    /// Keeps the interfaces with the lowest hashes. Looks at distinct values, not at records.
+    /// Keeps the interfaces with the lowest hashes. Looks at distinct values, not at records, and not at what is too long
+    /// for an id.
     fn note_interfaces(&mut self, column: &TextColumn) {
-        for id in column.values.iter().flatten() {
+        for id in column.values.iter().flatten().filter(|id| id.len() <= limits::INTERFACE_ID_BYTES) {
             let mut hasher = DefaultHasher::new();
             id.hash(&mut hasher);
             let hash = hasher.finish();

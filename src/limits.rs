@@ -105,8 +105,36 @@ pub const RECORD_BYTES: u64 = 16;
 /// Records decoded at a time: large enough to amortise, small enough for the cache.
 pub const BATCH_ROWS: usize = 8_192;
 
+/// Longest line of a text log. A record of all fields of all versions is a tenth of it.
+pub const TEXT_LINE_BYTES: usize = 64 << 10;
+
+/// Decompressed text that is held at a time: some lines of the longest kind, so that little is moved about.
+pub const TEXT_BUFFER_BYTES: usize = 256 << 10;
+
+/// Text of one batch: [`BATCH_ROWS`] ordinary lines are half of it. Long lines make smaller batches, not larger ones.
+pub const BATCH_TEXT_BYTES: usize = 4 << 20;
+
+/// Headers of one text object: a day of 5-minute files put together has 288, or a few times that.
+pub const TEXT_HEADERS: u32 = 10_000;
+
+/// Columns of one text header. All fields of all versions are some seventy.
+pub const TEXT_COLUMNS: usize = 1_000;
+
+/// Gzip members that one line may run through and still be cut where one of them begins with a header.
+pub const TEXT_SEAMS: usize = 256;
+
+/// Distinct values of a text column that are remembered from batch to batch; beyond, the column begins anew. The
+/// addresses of a large cluster fit.
+pub const INTERNED_VALUES: usize = 1 << 15;
+
+/// Bytes of them: [`INTERNED_VALUES`] of the usual length.
+pub const INTERNED_BYTES: usize = 1 << 20;
+
 /// Interfaces that one object names to find out whether two flow logs cover the same ones.
 pub const OBJECT_INTERFACES: usize = 64;
+
+/// Bytes of an interface id that is remembered. AWS's have 21.
+pub const INTERFACE_ID_BYTES: usize = 64;
 
 /// Interfaces that are remembered for that, some 150 bytes each. With more of them it is a sample, the same of every
 /// flow log.
@@ -270,6 +298,7 @@ const _: () = assert!(STORE_CONNECT.as_secs() < STORE_ANSWER.as_secs());
 const _: () = assert!(STORE_ANSWER.as_secs() < LIST_DEADLINE.as_secs());
 const _: () = assert!(LIST_DEADLINE.as_secs() < OBJECT_DEADLINE.as_secs());
 const _: () = assert!(COST_HOURS >= (31 + 7) * 24 && COST_HOURS < LEDGER_HOURS);
+const _: () = assert!(TEXT_LINE_BYTES < TEXT_BUFFER_BYTES && TEXT_LINE_BYTES < BATCH_TEXT_BYTES);
 const _: () = assert!(FOOTER_BYTES < WHOLE_OBJECT_BYTES);
 const _: () = assert!((PARQUET_PAGE_BYTES as u64) < PARQUET_OPEN_BYTES);
 const _: () = assert!(HEADER_BYTES <= RESPONSE_CHUNK);

@@ -58,7 +58,13 @@ fn row() -> Row {
 fn settle(at: usize, change: impl Fn(&mut Row), bad_rows: u64) -> Settlement {
     let mut rows = vec![row(); 10_000];
     change(&mut rows[at]);
-    exporter::settle(&rows, &columns(), Part { start: START, hours: 1 }, 0, &config(bad_rows))
+    exporter::settle(
+        &rows,
+        &columns(),
+        Part { start: START, hours: 1 },
+        (exporter::Format::Parquet, 0),
+        &config(bad_rows),
+    )
 }
 
 type Change = fn(&mut Row);

@@ -8,7 +8,7 @@ use proptest::{collection::vec, prelude::*, sample::select};
 use crate::oracle::{
     Columns, OracleConfig, Part, Row, Tables, ZoneConfig, add_up,
     cases::{START, TOKYO},
-    exporter,
+    exporter::{self, Format},
 };
 
 const NEW_PORTS: [i64; 17] =
@@ -180,7 +180,10 @@ proptest! {
         let objects: Vec<Tables> = files
             .iter()
             .zip((0..).map(|at| physical.wrapping_add(at)))
-            .map(|(rows, physical)| exporter::tables(&exporter::settle(rows, &columns(), part, physical, &config)))
+            .map(|(rows, physical)| {
+                let way = (Format::Parquet, physical);
+                exporter::tables(&exporter::settle(rows, &columns(), part, way, &config))
+            })
             .collect();
         prop_assert!(objects.iter().all(|object| !object.quarantined));
         let exported = add_up(&objects);

@@ -1,8 +1,8 @@
-//! What one record means: every case of section 5, through real files and the real digest.
+//! What one record means: every case of section 5, through real files of both formats and the real digest.
 
 use crate::oracle::{
     cases::{self, PARTS},
-    exporter,
+    exporter::{self, Format},
 };
 
 /// 0 is the plain way to write a file; the others mix types, codecs, names and order.
@@ -12,13 +12,14 @@ fn check(part: &str) {
     let mut wrong = Vec::new();
     for case in cases::table(part) {
         let want = case.expect.tables(&case);
-        for shape in SHAPES {
+        let ways = Format::ALL.into_iter().flat_map(|format| SHAPES.map(|shape| (format, shape)));
+        for way in ways {
             let settlement =
-                exporter::settle(&case.rows, &case.columns, cases::part(&case), shape, &case.config);
+                exporter::settle(&case.rows, &case.columns, cases::part(&case), way, &case.config);
             let got = exporter::tables(&settlement);
             if got != want {
                 let why = if got.quarantined { format!("{settlement:?}") } else { format!("{got:?}") };
-                wrong.push(format!("{} (shape {shape})\n  want {want:?}\n  got  {why}", case.name));
+                wrong.push(format!("{} ({way:?})\n  want {want:?}\n  got  {why}", case.name));
                 break;
             }
         }

@@ -27,3 +27,4 @@ mod scale;
 mod semantics;
 mod server;
 mod store_contract;
+mod text_files;

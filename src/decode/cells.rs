@@ -17,7 +17,7 @@ use ::arrow::{
 
 use super::{
     Action, AddrCell, AwsService, DecodeError, DictColumn, Direction, Field, FlowBatch, IntCell, IntColumn,
-    InterfaceType, LogStatus, refuse, values,
+    InterfaceType, LogStatus, batch::Column, columns::Kind, refuse, values,
 };
 use crate::model::QuarantineReason;
 
@@ -62,87 +62,32 @@ enum Cells {
 
 impl ColumnDecoder {
     pub(super) fn new(field: Field) -> Self {
-        let cells = match field {
-            Field::InterfaceId | Field::ResourceId | Field::AzId => Cells::Text(Interned::new(values::text)),
-            Field::NextHopInterfaceId | Field::NextHopAzId => Cells::Text(Interned::new(values::text)),
-            Field::Srcaddr | Field::Dstaddr | Field::PktSrcaddr | Field::PktDstaddr => {
-                Cells::Address(Interned::new(values::address))
-            }
-            Field::InterfaceType | Field::NextHopInterfaceType => {
-                Cells::InterfaceType(Interned::new(values::interface_type))
-            }
-            Field::PktSrcAwsService | Field::PktDstAwsService => {
-                Cells::AwsService(Interned::new(values::aws_service))
-            }
-            Field::FlowDirection => Cells::Direction(Interned::new(values::direction)),
-            Field::Action => Cells::Action(Interned::new(values::action)),
-            Field::LogStatus => Cells::LogStatus(Interned::new(values::log_status)),
-            Field::Srcport
-            | Field::Dstport
-            | Field::Packets
-            | Field::Bytes
-            | Field::Start
-            | Field::End
-            | Field::TrafficPath => Cells::Integer(Interned::new(values::integer)),
+        let cells = match field.kind() {
+            Kind::Text => Cells::Text(Interned::new(values::text)),
+            Kind::Address => Cells::Address(Interned::new(values::address)),
+            Kind::InterfaceType => Cells::InterfaceType(Interned::new(values::interface_type)),
+            Kind::AwsService => Cells::AwsService(Interned::new(values::aws_service)),
+            Kind::Direction => Cells::Direction(Interned::new(values::direction)),
+            Kind::Action => Cells::Action(Interned::new(values::action)),
+            Kind::LogStatus => Cells::LogStatus(Interned::new(values::log_status)),
+            Kind::Integer => Cells::Integer(Interned::new(values::integer)),
         };
         Self { field, cells }
     }
 
     /// Puts an array into its place in the batch.
     pub(super) fn decode(&mut self, array: &ArrayRef, batch: &mut FlowBatch) -> Result<(), DecodeError> {
-        match &mut self.cells {
-            Cells::Text(cells) => {
-                let column = Some(cells.column(array)?);
-                match self.field {
-                    Field::InterfaceId => batch.interface_id = column,
-                    Field::ResourceId => batch.resource_id = column,
-                    Field::AzId => batch.az_id = column,
-                    Field::NextHopInterfaceId => batch.next_hop_interface_id = column,
-                    _ => batch.next_hop_az_id = column,
-                }
-            }
-            Cells::Address(cells) => {
-                let column = Some(cells.column(array)?);
-                match self.field {
-                    Field::Srcaddr => batch.srcaddr = column,
-                    Field::Dstaddr => batch.dstaddr = column,
-                    Field::PktSrcaddr => batch.pkt_srcaddr = column,
-                    _ => batch.pkt_dstaddr = column,
-                }
-            }
-            Cells::InterfaceType(cells) => {
-                let column = Some(cells.column(array)?);
-                match self.field {
-                    Field::InterfaceType => batch.interface_type = column,
-                    _ => batch.next_hop_interface_type = column,
-                }
-            }
-            Cells::AwsService(cells) => {
-                let column = Some(cells.column(array)?);
-                match self.field {
-                    Field::PktSrcAwsService => batch.pkt_src_aws_service = column,
-                    _ => batch.pkt_dst_aws_service = column,
-                }
-            }
-            Cells::Direction(cells) => batch.flow_direction = Some(cells.column(array)?),
-            Cells::Action(cells) => batch.action = Some(cells.column(array)?),
-            Cells::LogStatus(cells) => batch.log_status = Some(cells.column(array)?),
-            Cells::Integer(cells) => {
-                let mut column = integers(array, cells)?;
-                match self.field {
-                    Field::Srcport => batch.srcport = Some(column),
-                    Field::Dstport => batch.dstport = Some(column),
-                    Field::Packets => batch.packets = Some(column),
-                    Field::Bytes => batch.bytes = column,
-                    Field::Start => batch.start = Some(column),
-                    Field::End => batch.end = Some(column),
-                    _ => {
-                        column.clear_where(0);
-                        batch.traffic_path = Some(column);
-                    }
-                }
-            }
-        }
+        let column = match &mut self.cells {
+            Cells::Text(cells) => Column::Text(cells.column(array)?),
+            Cells::Address(cells) => Column::Address(cells.column(array)?),
+            Cells::InterfaceType(cells) => Column::InterfaceType(cells.column(array)?),
+            Cells::AwsService(cells) => Column::AwsService(cells.column(array)?),
+            Cells::Direction(cells) => Column::Direction(cells.column(array)?),
+            Cells::Action(cells) => Column::Action(cells.column(array)?),
+            Cells::LogStatus(cells) => Column::LogStatus(cells.column(array)?),
+            Cells::Integer(cells) => Column::Integer(integers(array, cells)?),
+        };
+        batch.put(self.field, column);
         Ok(())
     }
 }

@@ -70,7 +70,7 @@ impl Field {
     }
 
     /// AWS's name first, then those that converted files use. An earlier name wins over a later one.
-    fn names(self) -> &'static [&'static str] {
+    pub(super) fn names(self) -> &'static [&'static str] {
         match self {
             Self::InterfaceId => &["interface_id"],
             Self::ResourceId => &["resource_id"],
@@ -98,9 +98,38 @@ impl Field {
         }
     }
 
+    /// What its values are.
+    pub(super) fn kind(self) -> Kind {
+        match self {
+            Self::InterfaceId | Self::ResourceId | Self::AzId => Kind::Text,
+            Self::NextHopInterfaceId | Self::NextHopAzId => Kind::Text,
+            Self::Srcaddr | Self::Dstaddr | Self::PktSrcaddr | Self::PktDstaddr => Kind::Address,
+            Self::InterfaceType | Self::NextHopInterfaceType => Kind::InterfaceType,
+            Self::PktSrcAwsService | Self::PktDstAwsService => Kind::AwsService,
+            Self::FlowDirection => Kind::Direction,
+            Self::Action => Kind::Action,
+            Self::LogStatus => Kind::LogStatus,
+            Self::Srcport | Self::Dstport | Self::Packets | Self::Bytes => Kind::Integer,
+            Self::Start | Self::End | Self::TrafficPath => Kind::Integer,
+        }
+    }
+
     fn bit(self) -> u32 {
         1 << self as u8
     }
+}
+
+/// What the values of a field are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Text,
+    Address,
+    InterfaceType,
+    AwsService,
+    Direction,
+    Action,
+    LogStatus,
+    Integer,
 }
 
 /// Which fields an object has.

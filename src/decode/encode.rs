@@ -2,7 +2,9 @@
 //!
 //! Refuses to know what a record means, and which records make sense together: it writes what it is given, absurd
 //! values included. Names are underscored, integers have the widths of AWS's field list, text without a value is
-//! `-` and a number without a value is null.
+//! `-` and a number without a value is null. That is Parquet; in text names are hyphenated and nothing is `-` everywhere.
+
+mod text;
 
 use std::{fmt::Write as _, net::IpAddr, sync::Arc};
 
@@ -21,6 +23,8 @@ use parquet::{
 
 use super::{Action, Direction, InterfaceType, LogStatus};
 use crate::limits;
+
+pub use text::text_gz;
 
 /// Text of a record. `None` is written as `-`.
 pub type Text = Option<Arc<str>>;

@@ -8,7 +8,7 @@ use ::parquet::{
     errors::ParquetError,
     file::reader::{ChunkReader, Length},
 };
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 
 /// An object as it was fetched. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -103,6 +103,17 @@ pub struct InputReader {
 
 impl io::Read for InputReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let at_hand = io::BufRead::fill_buf(self)?;
+        let size = buffer.len().min(at_hand.len());
+        buffer[..size].copy_from_slice(&at_hand[..size]);
+        io::BufRead::consume(self, size);
+        Ok(size)
+    }
+}
+
+/// Nothing is copied: what was fetched is the buffer.
+impl io::BufRead for InputReader {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.at_hand.is_empty() && self.offset < self.input.len() {
             let next = match &self.input {
                 Input::Whole(bytes) => usize::try_from(self.offset).ok().map(|offset| bytes.slice(offset..)),
@@ -111,9 +122,18 @@ impl io::Read for InputReader {
             self.at_hand = next.ok_or_else(|| io::Error::other(hole(self.offset)))?;
             self.offset += self.at_hand.len() as u64;
         }
-        let size = buffer.len().min(self.at_hand.len());
-        buffer[..size].copy_from_slice(&self.at_hand.split_to(size));
-        Ok(size)
+        Ok(&self.at_hand)
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.at_hand.advance(amount);
+    }
+}
+
+/// Reads nothing.
+impl Default for InputReader {
+    fn default() -> Self {
+        Input::Whole(Bytes::new()).reader(0)
     }
 }
 
@@ -145,7 +165,7 @@ impl ChunkReader for Input {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
+    use std::io::{BufRead as _, Read as _};
 
     use super::*;
 
@@ -181,6 +201,17 @@ mod tests {
         Input::Whole(Bytes::from("abc")).reader(1).read_to_string(&mut all).unwrap();
         assert_eq!(all, "bc");
         assert_eq!(Input::Whole(Bytes::from("abc")).reader(7).read(&mut [0; 4]).unwrap(), 0);
+    }
+
+    #[test]
+    fn chunks_are_read_where_they_lie() {
+        let mut reader = sparse().reader(3);
+        assert_eq!(reader.fill_buf().unwrap(), b"de");
+        reader.consume(1);
+        assert_eq!(reader.fill_buf().unwrap(), b"e");
+        reader.consume(1);
+        assert_eq!(reader.fill_buf().unwrap(), b"fg", "the next chunk");
+        assert_eq!(InputReader::default().fill_buf().unwrap(), b"");
     }
 
     #[test]

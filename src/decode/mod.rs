@@ -3,6 +3,7 @@
 //! Refuses to know zones, gateways and prices. A batch says what the file says: nothing is dropped, guessed or
 //! corrected here, and a value that cannot be read is marked as such.
 
+mod batch;
 mod cells;
 pub mod columns;
 pub mod encode;
@@ -68,8 +69,8 @@ pub(crate) fn refuse(reason: QuarantineReason, detail: impl Into<String>) -> Dec
 
 /// An object that is being read, in order, batch by batch.
 ///
-/// The number of rows that all batches have together is the number that the object says it has, or the last call is
-/// an error. After an error the reader is of no use.
+/// The rows of all batches together are those of the whole object, by its own count or checksum, or the last call is an
+/// error. After an error the reader is of no use.
 #[derive(Debug)]
 pub struct Reader(Format);
 
@@ -78,6 +79,7 @@ enum Format {
     /// No bytes, no records.
     Empty(ColumnSet),
     Parquet(Box<parquet::ParquetReader>),
+    Text(Box<text::TextReader>),
 }
 
 impl Reader {
@@ -88,7 +90,9 @@ impl Reader {
             return Ok(Self(Format::Empty(ColumnSet::default())));
         }
         match input.magic() {
-            Some(magic) if magic.starts_with(text::MAGIC) => Err(text::open()),
+            Some(magic) if magic.starts_with(text::MAGIC) => {
+                text::TextReader::open(input, limits).map(|reader| Self(Format::Text(Box::new(reader))))
+            }
             // A sparse object is one whose end has been seen to be Parquet's; its beginning may not be there.
             None => parquet::ParquetReader::open(input, limits).map(Self::from),
             Some(magic) if guard::is_parquet(&magic) => {
@@ -101,11 +105,12 @@ impl Reader {
         }
     }
 
-    /// The columns that the object has.
+    /// The columns that the object has; of a text object with several headers, those of the header in force.
     pub fn columns(&self) -> &ColumnSet {
         match &self.0 {
             Format::Empty(columns) => columns,
             Format::Parquet(reader) => reader.columns(),
+            Format::Text(reader) => reader.columns(),
         }
     }
 
@@ -114,6 +119,7 @@ impl Reader {
         match &mut self.0 {
             Format::Empty(_) => Ok(None),
             Format::Parquet(reader) => reader.next_batch(),
+            Format::Text(reader) => reader.next_batch(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! One value as the file has it, to one cell. Shared by all formats, so that the same text means the same in each.
 
-use std::{net::IpAddr, str::FromStr, sync::Arc};
+use std::{net::IpAddr, sync::Arc};
 
 use super::{Action, AddrCell, AwsService, Direction, IntCell, InterfaceType, LogStatus};
 
@@ -13,21 +13,53 @@ pub(super) fn address(text: &[u8]) -> AddrCell {
     if is_null(text) {
         return AddrCell::Null;
     }
-    match parse::<IpAddr>(text) {
+    match std::str::from_utf8(text).ok().and_then(|text| text.parse::<IpAddr>().ok()) {
         Some(ip) => AddrCell::Ip(ip.to_canonical()),
         None => AddrCell::Bad,
     }
 }
 
+/// What `str::parse` would make of it, without going through `str`: text has several integers a line.
 pub(super) fn integer(text: &[u8]) -> IntCell {
     if is_null(text) {
         return IntCell::Null;
     }
-    parse(text).map_or(IntCell::Bad, IntCell::Value)
+    let (negative, digits) = match text {
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] => (false, digits),
+        digits => (false, digits),
+    };
+    let value = if digits.len() <= SAFE_DIGITS { small(digits) } else { large(digits) };
+    match value {
+        Some(value) if negative => IntCell::Value(value),
+        // Only the lowest value has no positive counterpart.
+        Some(value) => value.checked_neg().map_or(IntCell::Bad, IntCell::Value),
+        None => IntCell::Bad,
+    }
 }
 
-fn parse<T: FromStr>(text: &[u8]) -> Option<T> {
-    std::str::from_utf8(text).ok()?.parse().ok()
+/// Digits of which no number leaves the range of `i64`.
+const SAFE_DIGITS: usize = 18;
+
+/// The negative of a number of at most [`SAFE_DIGITS`].
+fn small(digits: &[u8]) -> Option<i64> {
+    let mut value = 0;
+    for digit in digits {
+        let digit = digit.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value = value * 10 - i64::from(digit);
+    }
+    (!digits.is_empty()).then_some(value)
+}
+
+/// The negative of a number of any length.
+fn large(digits: &[u8]) -> Option<i64> {
+    digits.iter().try_fold(0_i64, |value, digit| {
+        let digit = digit.wrapping_sub(b'0');
+        if digit > 9 { None } else { value.checked_mul(10)?.checked_sub(i64::from(digit)) }
+    })
 }
 
 /// Text that is not UTF-8 is kept with replacement characters: it can equal no configured name.
@@ -118,6 +150,15 @@ mod tests {
             ("0x10", IntCell::Bad),
             (" 1", IntCell::Bad),
             ("NaN", IntCell::Bad),
+            ("-9223372036854775808", IntCell::Value(i64::MIN)),
+            ("-9223372036854775809", IntCell::Bad),
+            ("000000000000000000000000042", IntCell::Value(42)),
+            ("999999999999999999", IntCell::Value(999_999_999_999_999_999)),
+            ("99999999999999999999999999", IntCell::Bad),
+            ("+", IntCell::Bad),
+            ("--1", IntCell::Bad),
+            ("12:3", IntCell::Bad),
+            ("12/3", IntCell::Bad),
         ] {
             assert_eq!(integer(text.as_bytes()), cell, "{text}");
         }
@@ -146,5 +187,16 @@ mod tests {
         assert_eq!(text(b"-"), None);
         assert_eq!(text(b"use1-az1").as_deref(), Some("use1-az1"));
         assert_eq!(text(&[b'a', 0xff]).as_deref(), Some("a\u{fffd}"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn integers_are_what_the_standard_library_says(text in "[-+]?[0-9]{0,21}[^0-9]?|.{0,6}") {
+            let want = match text.as_str() {
+                "" | "-" => IntCell::Null,
+                text => text.parse().map_or(IntCell::Bad, IntCell::Value),
+            };
+            proptest::prop_assert_eq!(integer(text.as_bytes()), want);
+        }
     }
 }

@@ -13,19 +13,38 @@ use flowcost_exporter::{
     pricing::Prices,
 };
 
-use super::{Columns, Labels, OracleConfig, Part, Row, Tables, write};
+use super::{Columns, Labels, OracleConfig, Part, Row, Tables, text, write};
 
 pub(crate) const BUCKET: &str = "s3://flow-logs";
 
-/// Writes the rows as a file, in the physical shape asked for, and digests it.
+/// Kinds of files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    Parquet,
+    Text,
+}
+
+impl Format {
+    pub(crate) const ALL: [Self; 2] = [Self::Parquet, Self::Text];
+}
+
+/// Writes the rows as a file, in the format and physical shape asked for, and digests it.
 pub(crate) fn settle(
     rows: &[Row],
     columns: &Columns,
     part: Part,
-    physical: u64,
+    (format, physical): (Format, u64),
     config: &OracleConfig,
 ) -> Settlement {
-    let file = write::parquet(rows, columns, physical);
+    let file = match format {
+        Format::Parquet => write::parquet(rows, columns, physical),
+        Format::Text => text::text_gz(rows, columns, physical),
+    };
+    settle_file(file, part, config)
+}
+
+/// Digests a file.
+pub(crate) fn settle_file(file: Vec<u8>, part: Part, config: &OracleConfig) -> Settlement {
     let limits = DigestLimits { decompressed_bytes: 1 << 30, bad_rows: config.bad_rows_per_object };
     digest(Input::Whole(file.into()), &partition(part), &classifier(config), &limits)
 }

@@ -11,6 +11,7 @@ pub(crate) mod exporter;
 mod nat;
 pub(crate) mod random;
 mod record;
+pub(crate) mod text;
 pub(crate) mod write;
 mod zone;
 

@@ -15,6 +15,8 @@ pub(crate) struct File {
     pub(crate) rows: Vec<Row>,
     pub(crate) columns: Columns,
     pub(crate) part: Part,
+    /// Gzip text, or Parquet.
+    pub(crate) text: bool,
     /// 0 is the plainest way; every other value is some mixture of all ways.
     pub(crate) physical: u64,
 }
@@ -311,8 +313,9 @@ pub(crate) fn file(rows: usize, huge: bool) -> impl Strategy<Value = File> {
         Just(Part { start: MIDNIGHT, hours: 24 }),
         Just(Part { start: (HOUR + 1) * 3600, hours: 1 }),
     ];
-    (vec(row(huge), 0..=rows), columns(), part, prop_oneof![1 => Just(0), 6 => any::<u64>()])
-        .prop_map(|(rows, columns, part, physical)| File { rows, columns, part, physical })
+    let way = (any::<bool>(), prop_oneof![1 => Just(0), 6 => any::<u64>()]);
+    (vec(row(huge), 0..=rows), columns(), part, way)
+        .prop_map(|(rows, columns, part, (text, physical))| File { rows, columns, part, text, physical })
 }
 
 fn zones() -> impl Strategy<Value = Vec<ZoneConfig>> {

@@ -63,27 +63,33 @@ pub(crate) fn parquet(rows: &[Row], columns: &Columns, physical: u64) -> Vec<u8>
 }
 
 /// Chooses the first way always, or any way at random.
-struct Dice(Option<Rng>);
+pub(super) struct Dice(pub(super) Option<Rng>);
 
 impl Dice {
     /// 0 to `sides - 1`.
-    fn roll(&mut self, sides: usize) -> usize {
+    pub(super) fn roll(&mut self, sides: usize) -> usize {
         self.0.as_mut().map_or(0, |rng| rng.usize(..sides))
     }
 
-    fn shuffle<T>(&mut self, items: &mut [T]) {
+    pub(super) fn shuffle<T>(&mut self, items: &mut [T]) {
         if let Some(rng) = &mut self.0 {
             rng.shuffle(items);
         }
     }
 }
 
-/// AWS's name, with underscores or hyphens, or what older scripts called it.
-fn name(column: &str, hyphens: bool, dice: &mut Dice) -> String {
+/// AWS's name, with underscores or hyphens, or what converted files and older scripts call it.
+pub(super) fn name(column: &str, hyphens: bool, dice: &mut Dice) -> String {
     let alias = match column {
         "start" => Some("windowstart"),
         "end" => Some("windowend"),
         "log_status" => Some("flowlogstatus"),
+        "srcaddr" => Some("src_addr"),
+        "dstaddr" => Some("dst_addr"),
+        "pkt_srcaddr" => Some("pkt_src_addr"),
+        "pkt_dstaddr" => Some("pkt_dst_addr"),
+        "srcport" => Some("src_port"),
+        "dstport" => Some("dst_port"),
         _ => None,
     };
     match alias {

@@ -29,7 +29,7 @@ fn what_is_no_parquet_is_named() {
     let with_tail = |magic: &[u8]| Bytes::from([&file[..file.len() - 4], magic].concat());
     let with_footer = |len: u32| Bytes::from([&file[..file.len() - 8], &len.to_le_bytes(), b"PAR1"].concat());
     for (object, reason, part) in [
-        (Bytes::from_static(&[0x1f, 0x8b, 8, 0, 0]), QuarantineReason::Format, "gzip text is not read"),
+        (Bytes::from_static(&[0x1f, 0x8b, 8, 0, 0]), QuarantineReason::Corrupt, "gzip member 1"),
         (Bytes::from_static(b"version account-id"), QuarantineReason::Format, "neither Parquet nor gzip"),
         (Bytes::from_static(b"P"), QuarantineReason::Format, "neither Parquet nor gzip"),
         (Bytes::from_static(b"PAR1"), QuarantineReason::Corrupt, "no footer"),

@@ -1,0 +1,74 @@
+//! What a header looks like among the lines.
+
+use crate::{
+    decode::{Field, columns},
+    limits,
+};
+
+/// Names of flow logs that no field is read from, versions 2 to 11.
+const NOT_READ: [&str; 38] = [
+    "version",
+    "account_id",
+    "protocol",
+    "vpc_id",
+    "subnet_id",
+    "instance_id",
+    "tcp_flags",
+    "type",
+    "region",
+    "sublocation_type",
+    "sublocation_id",
+    "ecs_cluster_arn",
+    "ecs_cluster_name",
+    "ecs_container_instance_arn",
+    "ecs_container_instance_id",
+    "ecs_container_id",
+    "ecs_second_container_id",
+    "ecs_service_name",
+    "ecs_task_definition_arn",
+    "ecs_task_arn",
+    "ecs_task_id",
+    "reject_reason",
+    "encryption_status",
+    "instance_tag",
+    "instance_tag_2",
+    "interface_tag",
+    "interface_tag_2",
+    "asg_tag",
+    "asg_tag_2",
+    "next_hop_subnet_id",
+    "next_hop_vpc_id",
+    // Transit gateway logs.
+    "resource_type",
+    "packets_lost_no_route",
+    "packets_lost_blackhole",
+    "packets_lost_mtu_exceeded",
+    "packets_lost_ttl_expired",
+    "tgw_id",
+    "tgw_attachment_id",
+];
+
+/// Whether a line names columns: half of its fields are names of flow logs, or it has all that is required under
+/// their names. No record is like that, and a header with many names of a later version still is.
+pub(super) fn is_header(line: &[u8]) -> bool {
+    let (mut fields, mut known) = (0_usize, 0_usize);
+    for field in line.split(|byte| *byte == b' ').take(limits::TEXT_COLUMNS) {
+        fields += 1;
+        known += usize::from(is_name(field));
+    }
+    known * 2 >= fields || (known >= 3 && columns::bind(names(line).iter().map(String::as_str)).is_ok())
+}
+
+/// The fields of a header, at most one more than [`limits::TEXT_COLUMNS`]. What is not UTF-8 gets replacement characters: it can equal no name.
+pub(super) fn names(line: &[u8]) -> Vec<String> {
+    let fields = line.split(|byte| *byte == b' ').take(limits::TEXT_COLUMNS + 1);
+    fields.map(|name| String::from_utf8_lossy(name).into_owned()).collect()
+}
+
+fn is_name(field: &[u8]) -> bool {
+    let is = |name: &&str| {
+        name.len() == field.len()
+            && name.bytes().zip(field).all(|(a, b)| a == *b || (a == b'_' && *b == b'-'))
+    };
+    Field::ALL.iter().any(|field| field.names().iter().any(&is)) || NOT_READ.iter().any(is)
+}

@@ -1,0 +1,232 @@
+//! Lines to columns, under one header.
+
+use memchr::memchr_iter;
+
+use super::{
+    header::{is_header, names},
+    interned::Interned,
+    lines::Line,
+};
+use crate::{
+    decode::{
+        Action, AddrCell, AwsService, ColumnSet, DecodeError, Direction, Field, FlowBatch, IntCell,
+        IntColumn, InterfaceType, LogStatus,
+        batch::Column,
+        columns::{Binding, Kind, bind},
+        refuse, values,
+    },
+    limits,
+    model::{Quarantine, QuarantineReason},
+};
+
+/// A batch in the making, and what its lines are bound by.
+#[derive(Debug)]
+pub(super) struct Table {
+    header: Vec<u8>,
+    set: ColumnSet,
+    /// Where each field of a line begins, and where one more would.
+    starts: Vec<usize>,
+    bytes_at: usize,
+    bytes: IntColumn,
+    /// All others.
+    columns: Vec<(Field, usize, Cells)>,
+    rows: usize,
+    /// Empty until the first such row.
+    malformed: Vec<bool>,
+}
+
+impl Table {
+    /// Binds the header of an object.
+    pub(super) fn of_first_line(line: &[u8]) -> Result<Self, DecodeError> {
+        Self::new(line).map_err(|error| match error {
+            DecodeError::Quarantine(why) if !is_header(line) => {
+                refuse(why.reason, format!("the first line is no header: {}", why.detail))
+            }
+            other => other,
+        })
+    }
+
+    /// Binds a header among the records.
+    pub(super) fn of_later_header(line: Line<'_>) -> Result<Self, DecodeError> {
+        let number = line.number;
+        Self::new(line.text).map_err(|error| match error {
+            DecodeError::Quarantine(Quarantine { reason, detail }) => {
+                refuse(reason, format!("line {number}: {detail}"))
+            }
+            // Not after records that count.
+            DecodeError::Ignore(reason) => {
+                refuse(QuarantineReason::Schema, format!("line {number}: a {} header", reason.as_str()))
+            }
+        })
+    }
+
+    fn new(header: &[u8]) -> Result<Self, DecodeError> {
+        let names = names(header);
+        if names.len() > limits::TEXT_COLUMNS {
+            let detail = format!("more than {} columns", limits::TEXT_COLUMNS);
+            return Err(refuse(QuarantineReason::Schema, detail));
+        }
+        let Binding { columns, set } = bind(names.iter().map(String::as_str))?;
+        let bytes = columns.iter().find(|(field, _)| *field == Field::Bytes);
+        let (_, bytes_at) = *bytes.expect("without `bytes` nothing is bound");
+        Ok(Self {
+            header: header.to_vec(),
+            set,
+            starts: vec![0; names.len() + 1],
+            bytes_at,
+            bytes: IntColumn::with_capacity(limits::BATCH_ROWS),
+            columns: columns
+                .into_iter()
+                .filter(|(field, _)| *field != Field::Bytes)
+                .map(|(field, at)| (field, at, Cells::new(field)))
+                .collect(),
+            rows: 0,
+            malformed: Vec::new(),
+        })
+    }
+
+    /// The fields that the header names.
+    pub(super) fn columns(&self) -> ColumnSet {
+        self.set
+    }
+
+    /// Whether this line is the header.
+    pub(super) fn is_bound_by(&self, line: &[u8]) -> bool {
+        self.header == line
+    }
+
+    /// Whether a line is a header that can be used.
+    pub(super) fn binds(line: &[u8]) -> bool {
+        Self::new(line).is_ok()
+    }
+
+    /// Whether a line is whole and what follows without a line end is another header: text that was put together
+    /// from files whose last line had no end.
+    pub(super) fn ends_before(&mut self, line: &[u8], next: &[u8]) -> bool {
+        match self.split(line) {
+            // A header that is cut is no record, even if it is cut after as many names as there are columns.
+            Some(IntCell::Value(_) | IntCell::Null) => is_header(next) && !is_header(line),
+            Some(IntCell::Bad) | None => self.is_bound_by(line) && Self::binds(next),
+        }
+    }
+
+    /// Records of the batch so far.
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Finds the fields of a line. `None`: too many or too few. Else what its `bytes` is.
+    pub(super) fn split(&mut self, line: &[u8]) -> Option<IntCell> {
+        let fields = self.starts.len() - 1;
+        let mut spaces = 0;
+        for space in memchr_iter(b' ', line) {
+            spaces += 1;
+            if spaces == fields {
+                return None;
+            }
+            self.starts[spaces] = space + 1;
+        }
+        if spaces + 1 < fields {
+            return None;
+        }
+        self.starts[fields] = line.len() + 1;
+        Some(values::integer(self.field(line, self.bytes_at)))
+    }
+
+    fn field<'l>(&self, line: &'l [u8], at: usize) -> &'l [u8] {
+        &line[self.starts[at]..self.starts[at + 1] - 1]
+    }
+
+    /// Appends the record that [`Self::split`] has just been given, with what it gave.
+    pub(super) fn push(&mut self, line: &[u8], bytes: IntCell) {
+        self.bytes.push(bytes);
+        for (_, at, cells) in &mut self.columns {
+            cells.push(&line[self.starts[*at]..self.starts[*at + 1] - 1]);
+        }
+        self.rows += 1;
+    }
+
+    /// Appends a line that is no record of these columns.
+    pub(super) fn push_malformed(&mut self) {
+        self.malformed.resize(self.rows, false);
+        self.malformed.push(true);
+        self.bytes.push(IntCell::Null);
+        for (_, _, cells) in &mut self.columns {
+            cells.push(b"-");
+        }
+        self.rows += 1;
+    }
+
+    /// The batch; the next one begins.
+    pub(super) fn take(&mut self, first_row: u64) -> FlowBatch {
+        let rows = std::mem::take(&mut self.rows);
+        let mut malformed = std::mem::take(&mut self.malformed);
+        if !malformed.is_empty() {
+            malformed.resize(rows, false);
+        }
+        let mut batch = FlowBatch { rows, first_row, malformed, ..FlowBatch::default() };
+        batch.put(Field::Bytes, Column::Integer(begin_anew(&mut self.bytes)));
+        for (field, _, cells) in &mut self.columns {
+            batch.put(*field, cells.take());
+        }
+        batch
+    }
+}
+
+fn begin_anew(column: &mut IntColumn) -> IntColumn {
+    std::mem::replace(column, IntColumn::with_capacity(limits::BATCH_ROWS))
+}
+
+/// By what the values of a column become.
+#[derive(Debug)]
+enum Cells {
+    Text(Interned<Option<std::sync::Arc<str>>>),
+    Address(Interned<AddrCell>),
+    InterfaceType(Interned<InterfaceType>),
+    AwsService(Interned<AwsService>),
+    Direction(Interned<Direction>),
+    Action(Interned<Action>),
+    LogStatus(Interned<LogStatus>),
+    Integer(IntColumn),
+}
+
+impl Cells {
+    fn new(field: Field) -> Self {
+        match field.kind() {
+            Kind::Text => Self::Text(Interned::new(values::text)),
+            Kind::Address => Self::Address(Interned::new(values::address)),
+            Kind::InterfaceType => Self::InterfaceType(Interned::new(values::interface_type)),
+            Kind::AwsService => Self::AwsService(Interned::new(values::aws_service)),
+            Kind::Direction => Self::Direction(Interned::new(values::direction)),
+            Kind::Action => Self::Action(Interned::new(values::action)),
+            Kind::LogStatus => Self::LogStatus(Interned::new(values::log_status)),
+            Kind::Integer => Self::Integer(IntColumn::with_capacity(limits::BATCH_ROWS)),
+        }
+    }
+
+    fn push(&mut self, text: &[u8]) {
+        match self {
+            Self::Text(cells) => cells.push(text),
+            Self::Address(cells) => cells.push(text),
+            Self::InterfaceType(cells) => cells.push(text),
+            Self::AwsService(cells) => cells.push(text),
+            Self::Direction(cells) => cells.push(text),
+            Self::Action(cells) => cells.push(text),
+            Self::LogStatus(cells) => cells.push(text),
+            Self::Integer(cells) => cells.push(values::integer(text)),
+        }
+    }
+
+    fn take(&mut self) -> Column {
+        match self {
+            Self::Text(cells) => Column::Text(cells.take()),
+            Self::Address(cells) => Column::Address(cells.take()),
+            Self::InterfaceType(cells) => Column::InterfaceType(cells.take()),
+            Self::AwsService(cells) => Column::AwsService(cells.take()),
+            Self::Direction(cells) => Column::Direction(cells.take()),
+            Self::Action(cells) => Column::Action(cells.take()),
+            Self::LogStatus(cells) => Column::LogStatus(cells.take()),
+            Self::Integer(cells) => Column::Integer(begin_anew(cells)),
+        }
+    }
+}
