@@ -81,14 +81,11 @@ fn a_mutated_file_counts_whole_or_not_at_all() {
             let took = one.elapsed();
             slowest = slowest.max(took);
             if end == End::Wrong || took > SLOW {
-                let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/mutations");
-                fs::create_dir_all(&kept).unwrap();
-                let kept = kept.join(format!("{name}-{count}.parquet"));
-                fs::write(&kept, &mutated).unwrap();
-                wrong.push(format!("{}: {end:?} in {took:?}: {what}", kept.display()));
+                let kept = keep(&format!("{name}-{count}"), &mutated);
+                wrong.push(format!("{kept}: {end:?} in {took:?}: {what}"));
             }
-            if end == End::Panicked && panics.len() < 100 {
-                panics.entry(what).or_insert_with(|| format!("{name} {count}"));
+            if end == End::Panicked && asked.is_some() && panics.len() < 100 {
+                panics.entry(what).or_insert_with(|| keep(&format!("{name}-{count}"), &mutated));
             }
             *ends.entry(end).or_default() += 1;
             count += 1;
@@ -107,6 +104,15 @@ fn a_mutated_file_counts_whole_or_not_at_all() {
     assert!(peak() < MEMORY, "{} bytes resident", peak());
     let done: u64 = totals.values().sum();
     assert!(done > 1_000 && totals.get(&End::Quarantined) > totals.get(&End::OtherSums), "{totals:?}");
+}
+
+/// Puts a file where it can be looked at.
+fn keep(name: &str, file: &[u8]) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/mutations");
+    fs::create_dir_all(&folder).unwrap();
+    let path = folder.join(format!("{name}.parquet"));
+    fs::write(&path, file).unwrap();
+    path.display().to_string()
 }
 
 struct Judge {

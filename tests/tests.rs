@@ -10,6 +10,7 @@ mod architecture;
 mod bombs;
 mod command_line;
 mod configs;
+mod decode_speed;
 mod demo_folder;
 mod exposition;
 mod fixtures_parquet;

@@ -152,3 +152,103 @@ impl Bits<'_> {
         u32::try_from(value).ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Numbers by number: a header, then blocks of 128 in four miniblocks of 32, each of one width.
+    fn packed(first: i64, least: i64, width: u8, more: &[u32]) -> Vec<u8> {
+        let mut out = vec![0x80, 0x01, 4, (more.len() + 1) as u8, zigzag(first)];
+        for block in more.chunks(128) {
+            out.push(zigzag(least));
+            out.extend([width; 4]);
+            for mini in block.chunks(32) {
+                let mut bits = vec![0_u8; 4 * usize::from(width)];
+                for (at, value) in mini.iter().enumerate() {
+                    for bit in 0..usize::from(width) {
+                        let place = at * usize::from(width) + bit;
+                        bits[place / 8] |= ((value >> bit & 1) as u8) << (place % 8);
+                    }
+                }
+                out.extend(bits);
+            }
+        }
+        out
+    }
+
+    fn zigzag(value: i64) -> u8 {
+        u8::try_from((value << 1) ^ (value >> 63)).unwrap()
+    }
+
+    fn read(bytes: &[u8], most: usize) -> Result<(Vec<i64>, usize), String> {
+        let mut values = Vec::new();
+        let end = delta(bytes, most, |value| {
+            values.push(value);
+            Ok(())
+        })?;
+        Ok((values, end))
+    }
+
+    #[test]
+    fn differences_add_up() {
+        for width in [0, 1, 3, 7, 8, 13, 32] {
+            let mask = (1_u64 << width) as u32;
+            let more: Vec<u32> =
+                (0..100_u32).map(|at| at.wrapping_mul(2_654_435_761) & mask.wrapping_sub(1)).collect();
+            let mut bytes = packed(5, -3, width, &more);
+            let end = bytes.len();
+            bytes.extend(b"rest");
+            let (values, found) = read(&bytes, 101).unwrap();
+            let sums = more.iter().scan(5_i32, |sum, more| {
+                *sum = sum.wrapping_add(*more as i32).wrapping_sub(3);
+                Some(i64::from(*sum))
+            });
+            assert_eq!(values, std::iter::once(5).chain(sums).collect::<Vec<_>>(), "{width}");
+            assert_eq!(found, end, "{width}");
+            assert!(read(&bytes, 100).is_err(), "more than there are values");
+        }
+    }
+
+    #[test]
+    fn streams_that_cannot_be_are_refused() {
+        for bytes in [
+            &[][..],
+            &[0x80, 0x01, 0, 1, 2],          // no miniblocks
+            &[0x81, 0x01, 1, 1, 2],          // blocks of 129
+            &[0x80, 0x01, 8, 1, 2],          // miniblocks of 16
+            &[0x80, 0x01, 4, 2, 2],          // a block that is not there
+            &[0x80, 0x01, 4, 2, 2, 0, 9, 9], // two widths of four
+            &[0x80, 0x01, 4, 2, 2, 0, 33, 0, 0, 0],
+            &[0, 1, 2, 2, 0, 0],
+        ] {
+            assert!(read(bytes, 100).is_err(), "{bytes:x?}");
+        }
+        assert_eq!(read(&[0x80, 0x01, 4, 0, 2], 0).unwrap(), (vec![], 5));
+        assert_eq!(read(&[0x80, 0x01, 4, 1, 2], 1).unwrap(), (vec![1], 5));
+    }
+
+    #[test]
+    fn values_stay_inside_their_page_and_below_the_limit() {
+        let text = |length: u32, there: usize| [&length.to_le_bytes()[..], &vec![b'x'; there]].concat();
+        assert_eq!(plain(&text(256, 256)), Ok(()));
+        for (length, there) in [(257, 257), (9, 8), (u32::MAX, 8)] {
+            assert!(plain(&text(length, there)).is_err(), "{length}");
+        }
+        assert!(plain(&[text(3, 3), vec![1, 0]].concat()).is_err());
+
+        let lengths = packed(3, 1, 0, &[0, 0]);
+        let with = |bytes: &[u8], there: usize| [bytes, &vec![b'x'; there]].concat();
+        assert_eq!(delta_lengths(&with(&lengths, 12), 3), Ok(()));
+        assert!(delta_lengths(&with(&lengths, 11), 3).is_err(), "3 + 4 + 5 bytes");
+        assert!(delta_lengths(&with(&packed(3, -4, 0, &[0]), 12), 3).is_err(), "negative");
+        assert!(delta_lengths(&with(&packed(3, 0, 9, &[254]), 999), 3).is_err(), "257 bytes");
+
+        let prefixes = |prefixes: &[u8], suffixes: &[u8], there| with(&[prefixes, suffixes].concat(), there);
+        let keeps = packed(0, 3, 0, &[0, 0]);
+        assert!(delta_prefixes(&prefixes(&keeps, &lengths, 12), 3).is_ok(), "3, 3 + 4, 6 + 5");
+        assert!(delta_prefixes(&prefixes(&keeps, &lengths, 11), 3).is_err());
+        assert!(delta_prefixes(&prefixes(&packed(1, 0, 0, &[0, 0]), &lengths, 12), 3).is_err(), "of nothing");
+        assert!(delta_prefixes(&prefixes(&packed(0, 0, 0, &[0]), &lengths, 12), 3).is_err(), "two and three");
+    }
+}

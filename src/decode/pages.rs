@@ -398,3 +398,7 @@ fn lengths_bytes(values: u32, encoding: Encoding) -> u64 {
         _ => 0,
     }
 }
+
+#[cfg(test)]
+#[path = "pages_tests.rs"]
+mod tests;
