@@ -7,7 +7,8 @@ use flowcost_exporter::model::{QuarantineReason, RecordOutcome, Settlement};
 use crate::oracle::{
     Columns, OracleConfig, Part, Row, ZoneConfig,
     cases::{START, TOKYO},
-    exporter, version_2,
+    exporter::{self, Format},
+    version_2,
 };
 
 fn config(bad_rows: u64) -> OracleConfig {
@@ -58,13 +59,11 @@ fn row() -> Row {
 fn settle(at: usize, change: impl Fn(&mut Row), bad_rows: u64) -> Settlement {
     let mut rows = vec![row(); 10_000];
     change(&mut rows[at]);
-    exporter::settle(
-        &rows,
-        &columns(),
-        Part { start: START, hours: 1 },
-        (exporter::Format::Parquet, 0),
-        &config(bad_rows),
-    )
+    let part = Part { start: START, hours: 1 };
+    let [parquet, text] =
+        Format::ALL.map(|format| exporter::settle(&rows, &columns(), part, (format, 0), &config(bad_rows)));
+    assert_eq!(parquet, text, "both formats say the same");
+    parquet
 }
 
 type Change = fn(&mut Row);

@@ -15,7 +15,8 @@ mod table;
 mod tests;
 
 use gunzip::Gunzip;
-use lines::Lines;
+use header::Look;
+use lines::{Line, Lines};
 use table::Table;
 
 use super::{ColumnSet, DecodeError, DecodeLimits, FlowBatch, Input, IntCell, refuse};
@@ -33,7 +34,7 @@ pub struct TextReader {
     table: Option<Table>,
     /// What binds the records from here on, when a header came in the middle of a batch.
     next: Option<Table>,
-    headers: u32,
+    headers: Headers,
     first_row: u64,
 }
 
@@ -41,12 +42,12 @@ impl TextReader {
     /// Reads the header.
     pub(super) fn open(input: Input, limits: &DecodeLimits) -> Result<Self, DecodeError> {
         let mut lines = Lines::new(Gunzip::new(&input, limits.decompressed_bytes));
-        let table = match lines.next(|first, second| Table::binds(first) && Table::binds(second))? {
+        let table = match lines.next(Table::are_headers)? {
             None => None,
             Some(line) => Some(Table::of_first_line(line.text)?),
         };
         let columns = table.as_ref().map(Table::columns).unwrap_or_default();
-        Ok(Self { lines, columns, table, next: None, headers: 1, first_row: 0 })
+        Ok(Self { lines, columns, table, next: None, headers: Headers(1), first_row: 0 })
     }
 
     pub(super) fn columns(&self) -> &ColumnSet {
@@ -60,24 +61,26 @@ impl TextReader {
             let Some(line) = self.lines.next(|line, next| table.ends_before(line, next))? else { break };
             let bytes = table.split(line.text);
             // A header among the records is never taken for one of them: what it has for `bytes` is a name.
-            let doubtful = matches!(bytes, None | Some(IntCell::Bad));
-            if doubtful && header::is_header(line.text) {
+            if matches!(bytes, None | Some(IntCell::Bad)) {
                 if table.is_bound_by(line.text) {
                     continue;
                 }
-                self.headers += 1;
-                if self.headers > limits::TEXT_HEADERS {
-                    let detail =
-                        format!("line {}: one header more than {}", line.number, limits::TEXT_HEADERS);
-                    return Err(refuse(QuarantineReason::Corrupt, detail));
+                match header::look(line.text) {
+                    Look::Record => {}
+                    Look::Fragment => {
+                        let detail = format!("line {}: a header that is not whole", line.number);
+                        return Err(refuse(QuarantineReason::Corrupt, detail));
+                    }
+                    Look::Header => {
+                        let next = self.headers.bind(line)?;
+                        if table.rows() == 0 {
+                            table = next;
+                            continue;
+                        }
+                        self.next = Some(next);
+                        break;
+                    }
                 }
-                let next = Table::of_later_header(line)?;
-                if table.rows() == 0 {
-                    table = next;
-                    continue;
-                }
-                self.next = Some(next);
-                break;
             }
             text += line.text.len();
             match bytes {
@@ -93,5 +96,20 @@ impl TextReader {
         self.first_row += batch.rows as u64;
         self.table = Some(table);
         Ok(Some(batch))
+    }
+}
+
+/// How many different headers there were in a row.
+#[derive(Debug)]
+struct Headers(u32);
+
+impl Headers {
+    fn bind(&mut self, line: Line<'_>) -> Result<Table, DecodeError> {
+        self.0 += 1;
+        if self.0 > limits::TEXT_HEADERS {
+            let detail = format!("line {}: one header more than {}", line.number, limits::TEXT_HEADERS);
+            return Err(refuse(QuarantineReason::Corrupt, detail));
+        }
+        Table::of_later_header(line)
     }
 }

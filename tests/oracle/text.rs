@@ -61,6 +61,10 @@ impl Layout {
             columns.extend(["version", "account_id", "vpc_id", "from_a_later_version"]);
         }
         dice.shuffle(&mut columns);
+        // A name that nobody knows does not show where a header begins when the line before it has no end.
+        if columns[0] == "from_a_later_version" {
+            columns.rotate_left(1);
+        }
         let hyphens = dice.roll(3) != 1;
         let names: Vec<String> = columns.iter().map(|column| name(column, hyphens, dice)).collect();
         Self { columns, header: names.join(" ") }

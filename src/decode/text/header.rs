@@ -48,15 +48,44 @@ const NOT_READ: [&str; 38] = [
     "tgw_attachment_id",
 ];
 
-/// Whether a line names columns: half of its fields are names of flow logs, or it has all that is required under
-/// their names. No record is like that, and a header with many names of a later version still is.
-pub(super) fn is_header(line: &[u8]) -> bool {
-    let (mut fields, mut known) = (0_usize, 0_usize);
+/// What a line that is no record of the columns in force is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    /// All of it could be names, and half of it are names of flow logs, or it has all that is required: so a header
+    /// with many names of a later version is one, too.
+    Header,
+    /// Several names of flow logs and something else: a header that is damaged, or that follows a record without a
+    /// line end. What the lines after it are bound by cannot be known.
+    Fragment,
+    /// Neither.
+    Record,
+}
+
+/// Looks at a line. No record has names of fields in it, but for one by chance.
+pub(super) fn look(line: &[u8]) -> Look {
+    let (mut fields, mut known, mut names_only) = (0_usize, 0_usize, true);
     for field in line.split(|byte| *byte == b' ').take(limits::TEXT_COLUMNS) {
         fields += 1;
         known += usize::from(is_name(field));
+        names_only &= could_be_name(field);
     }
-    known * 2 >= fields || (known >= 3 && columns::bind(names(line).iter().map(String::as_str)).is_ok())
+    let binds = || columns::bind(names(line).iter().map(String::as_str)).is_ok();
+    match known {
+        1.. if names_only && (known * 2 >= fields || binds()) => Look::Header,
+        2.. => Look::Fragment,
+        _ => Look::Record,
+    }
+}
+
+/// Whether a line begins with a name of flow logs that is whole.
+pub(super) fn begins_with_name(line: &[u8]) -> bool {
+    line.split(|byte| *byte == b' ').next().is_some_and(is_name)
+}
+
+/// Letters, digits, hyphens and underscores, a letter first: no address, number or null is like that.
+fn could_be_name(field: &[u8]) -> bool {
+    field.first().is_some_and(u8::is_ascii_alphabetic)
+        && field.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
 /// The fields of a header, at most one more than [`limits::TEXT_COLUMNS`]. What is not UTF-8 gets replacement characters: it can equal no name.

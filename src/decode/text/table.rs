@@ -3,7 +3,7 @@
 use memchr::memchr_iter;
 
 use super::{
-    header::{is_header, names},
+    header::{Look, begins_with_name, look, names},
     interned::Interned,
     lines::Line,
 };
@@ -39,7 +39,7 @@ impl Table {
     /// Binds the header of an object.
     pub(super) fn of_first_line(line: &[u8]) -> Result<Self, DecodeError> {
         Self::new(line).map_err(|error| match error {
-            DecodeError::Quarantine(why) if !is_header(line) => {
+            DecodeError::Quarantine(why) if look(line) == Look::Record => {
                 refuse(why.reason, format!("the first line is no header: {}", why.detail))
             }
             other => other,
@@ -95,18 +95,20 @@ impl Table {
         self.header == line
     }
 
-    /// Whether a line is a header that can be used.
-    pub(super) fn binds(line: &[u8]) -> bool {
-        Self::new(line).is_ok()
+    /// Whether a line is a header and what follows it without a line end another.
+    pub(super) fn are_headers(line: &[u8], next: &[u8]) -> bool {
+        begins_with_name(next) && Self::new(line).is_ok() && Self::new(next).is_ok()
     }
 
-    /// Whether a line is whole and what follows without a line end is another header: text that was put together
-    /// from files whose last line had no end.
+    /// Whether a line is whole and what follows it without a line end a header: text that was put together from
+    /// files whose last lines had no end.
     pub(super) fn ends_before(&mut self, line: &[u8], next: &[u8]) -> bool {
         match self.split(line) {
-            // A header that is cut is no record, even if it is cut after as many names as there are columns.
-            Some(IntCell::Value(_) | IntCell::Null) => is_header(next) && !is_header(line),
-            Some(IntCell::Bad) | None => self.is_bound_by(line) && Self::binds(next),
+            // With its first name whole nothing of it can belong to the line before.
+            Some(IntCell::Value(_) | IntCell::Null) => {
+                begins_with_name(next) && look(next) == Look::Header && look(line) == Look::Record
+            }
+            Some(IntCell::Bad) | None => self.is_bound_by(line) && Self::are_headers(line, next),
         }
     }
 

@@ -506,6 +506,7 @@ fn a_sparse_object_is_read_across_its_parts_and_not_across_holes() {
 
 #[test]
 fn headers_are_told_from_records() {
+    use header::{Look, look};
     for line in [
         "version account-id interface-id srcaddr dstaddr srcport dstport",
         "region vpc_id az_id x y",
@@ -514,16 +515,52 @@ fn headers_are_told_from_records() {
         "tgw-id tgw-attachment-id a b",
         "bytes",
     ] {
-        assert!(header::is_header(line.as_bytes()), "{line}");
+        assert_eq!(look(line.as_bytes()), Look::Header, "{line}");
     }
     for line in [
         "2 123456789012 eni-1 10.0.0.1 10.0.0.2 443 40000 6 3 1500 1765274400 1765274459 ACCEPT OK",
         "2 unknown eni-1 - - - - - - - 1765274400 1765274459 - NODATA",
-        "us-east-1 vpc-1 use1-az1 bytes srcaddr region -",
+        "us-east-1 vpc-1 use1-az1 bytes 10.0.0.1",
         "",
         "bytes? srcaddr? dstaddr",
         "SRCADDR DSTADDR BYTES",
     ] {
-        assert!(!header::is_header(line.as_bytes()), "{line}");
+        assert_eq!(look(line.as_bytes()), Look::Record, "{line}");
+    }
+    for line in [
+        "10.0.0.1 10.0.0.2 7srcaddr dstaddr bytes",
+        "10.0.0.1 10.0.0.2 7 srcaddr dstaddr bytes",
+        "\u{feff}version account-id interface-id",
+        "srcaddr dstaddr\t bytes",
+        "a b c d e srcaddr dstaddr",
+    ] {
+        assert_eq!(look(line.as_bytes()), Look::Fragment, "{line}");
+    }
+}
+
+#[test]
+fn a_header_that_is_not_whole_is_refused_with_its_line() {
+    let first = format!("{HEAD}\n{}", lines(1..3));
+    let first = first.trim_end();
+    for text in [
+        // In one member nothing tells where the record ends.
+        format!("{first}bytes dstaddr srcaddr\n7 10.0.0.2 10.0.0.1\n"),
+        format!("{first}{HEAD}\n10.0.0.1 10.0.0.2 7\n"),
+    ] {
+        let why = refused(gzip(text));
+        assert_eq!(
+            (why.reason, why.detail.as_str()),
+            (QuarantineReason::Corrupt, "line 3: a header that is not whole")
+        );
+    }
+    // A name that begins in one member and ends in the next, after a record that does, too.
+    let wide = format!("{HEAD} packets\n10.0.0.1 10.0.0.2 1 1234");
+    for cut in 1..4 {
+        let (begin, end) = wide.split_at(wide.len() - cut);
+        let file = gzips(&[begin, end, "pkt-", "srcaddr dstaddr bytes packets\n10.0.0.1 10.0.0.2 7 5\n"]);
+        let batches = read(file).unwrap();
+        assert_eq!(batches.len(), 2);
+        assert_eq!(ints(batches[0].packets.as_ref().unwrap()), [Some(1234)], "the value is whole");
+        assert!(batches[1].pkt_srcaddr.is_some() && batches[1].srcaddr.is_none());
     }
 }
