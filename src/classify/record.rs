@@ -138,7 +138,9 @@ impl<'a> ObjectClassifier<'a> {
         if let Some(zone) = self.classifier.by_az_id.get(az_id) {
             return Some(*zone);
         }
-        if !self.classifier.az_ids_speak || crate::model::RESERVED_ZONES.contains(&&**az_id) {
+        // It becomes a label, so it is bound like a configured name; no az_id of AWS comes near.
+        let is_name = az_id.len() <= limits::NAME_CHARS && !crate::model::RESERVED_ZONES.contains(&&**az_id);
+        if !self.classifier.az_ids_speak || !is_name {
             return None;
         }
         if let Some(zone) = self.az_zone_ids.get(az_id) {
@@ -593,5 +595,21 @@ impl Row<'_> {
         let by_sender =
             self.classifier.rules.vantage != Vantage::Every && self.batch.flow_direction.is_some();
         !by_sender || sender_counts(self.interface_type(), direction, self.classifier.is_logged(src_zone))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{classify::Rules, pricing::Prices};
+
+    #[test]
+    fn an_az_id_that_is_no_name_is_no_label() {
+        let classifier = Classifier::new(Rules::default(), "us-east-1", Prices::default());
+        let mut object = ObjectClassifier::new(&classifier);
+        assert!(object.az_zone(&Arc::from("use1-az1")).is_some());
+        for odd in ["internet", "other", &"x".repeat(limits::NAME_CHARS + 1)] {
+            assert_eq!(object.az_zone(&Arc::from(odd)), None, "{odd}");
+        }
     }
 }
