@@ -1,7 +1,10 @@
 //! `digest`: the bytes of one object in, what they add out. The pure heart.
 //!
-//! The same bytes, partition and classifier give the same settlement, whenever and however often. An object counts
+//! Records that are alike are summed in lanes, by the number that the classifier gives them; names and charges come in
+//! at the end. The same bytes, partition and classifier give the same settlement, whenever and however often. An object counts
 //! whole or not at all.
+
+mod lanes;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -9,9 +12,13 @@ use std::{
     sync::Arc,
 };
 
+use lanes::{Lane, Lanes};
+
 use crate::{
-    classify::{Classifier, ObjectClassifier, Verdict, VerdictKey},
-    decode::{DecodeError, DecodeLimits, Field, Input, Reader, TextColumn},
+    classify::{ALONE, Classifier, ObjectClassifier, Verdict, VerdictKey},
+    decode::{
+        DecodeError, DecodeLimits, DictionaryId, Field, FlowBatch, Input, IntColumn, Reader, TextColumn,
+    },
     limits,
     model::{
         Charge, ChargeCounts, FlowCounts, FlowKey, Hints, Hour, NanoUsd, ObjectDelta, Partition, Quarantine,
@@ -53,22 +60,19 @@ fn read(
     let mut reader = Reader::open(input, &decode_limits)?;
     let mut object = ObjectClassifier::new(classifier);
     let mut sums = Sums::new(partition);
+    let mut sorted = Vec::with_capacity(limits::BATCH_ROWS);
     while let Some(batch) = reader.next_batch()? {
         if let Some(interfaces) = &batch.interface_id {
             sums.note_interfaces(interfaces);
         }
-        let mut fault = None;
-        object.classify(&batch, |row, verdict| {
-            let number = batch.first_row + row as u64;
-            if verdict.outcome == RecordOutcome::Bad && sums.first_bad.is_none() {
-                sums.first_bad = Some(format!("row {number}: {}", batch.fault(row)));
+        object.sort(&batch, &mut sorted);
+        if sums.lanes.have_room_for(&batch) {
+            sums.add_sorted(&batch, &sorted, &mut object)?;
+        } else {
+            sums.flush(&object)?;
+            for row in 0..batch.rows {
+                sums.add_alone(&batch, row, &mut object)?;
             }
-            if fault.is_none() {
-                fault = sums.add(&verdict).err().map(|field| (number, field));
-            }
-        });
-        if let Some((row, field)) = fault {
-            return Err(overflow(&format!("row {row}: the sum of column {}", field.name())));
         }
         let bad = sums.records.get(RecordOutcome::Bad);
         if bad > limits.bad_rows {
@@ -82,6 +86,7 @@ fn read(
             }));
         }
     }
+    sums.flush(&object)?;
     sums.finish(object, classifier)
 }
 
@@ -100,6 +105,10 @@ fn added(sum: FlowCounts, more: FlowCounts) -> Result<FlowCounts, Field> {
     })
 }
 
+fn cells(column: &Option<IntColumn>) -> &[i64] {
+    column.as_ref().map_or(&[], IntColumn::cells)
+}
+
 /// Sums under the small integers of one classifier; names are put in at the end.
 struct Sums<'p> {
     partition: &'p Partition,
@@ -112,6 +121,9 @@ struct Sums<'p> {
     charged: HashMap<(Hour, VerdictKey, Charge), u64>,
     newest: Option<Timestamp>,
     interfaces: BTreeMap<u64, Arc<str>>,
+    /// The dictionary of interfaces that was looked at last, and how many of its values.
+    noted: Option<(DictionaryId, usize)>,
+    lanes: Lanes,
 }
 
 impl<'p> Sums<'p> {
@@ -126,7 +138,86 @@ impl<'p> Sums<'p> {
             charged: HashMap::new(),
             newest: None,
             interfaces: BTreeMap::new(),
+            noted: None,
+            lanes: Lanes::default(),
         }
+    }
+
+    /// Adds the records of a batch, each under the number that it was sorted under. [`Lanes::have_room_for`] has seen
+    /// that no sum can overflow.
+    fn add_sorted(
+        &mut self,
+        batch: &FlowBatch,
+        sorted: &[u32],
+        object: &mut ObjectClassifier<'_>,
+    ) -> Result<(), DecodeError> {
+        let bytes = batch.bytes.cells();
+        let (packets, end, start) = (cells(&batch.packets), cells(&batch.end), cells(&batch.start));
+        let time_of = |row: usize| {
+            let end = end.get(row).copied().unwrap_or(IntColumn::NULL);
+            let is_mark = end <= IntColumn::HIGHEST_MARK;
+            if is_mark { start.get(row).copied().unwrap_or(IntColumn::NULL) } else { end }
+        };
+        self.lanes.make_room(object);
+        let (mut place, mut seconds, mut newest) = (self.lanes.place(self.partition.start), 0..0, i64::MIN);
+        for (row, number) in sorted.iter().enumerate() {
+            if *number == ALONE {
+                self.add_alone(batch, row, object)?;
+                continue;
+            }
+            if self.lanes.is_traffic(*number) {
+                let time = time_of(row);
+                if seconds.contains(&time) {
+                    newest = newest.max(time);
+                } else {
+                    let hour = self.hour(Some(time).filter(|time| *time > IntColumn::HIGHEST_MARK));
+                    place = self.lanes.place(hour);
+                    seconds = hour.start().max(self.earliest).0..hour.end().0.min(self.latest.0 + 1);
+                }
+            }
+            let packets = packets.get(row).map_or(0, |packets| packets.max(&0).unsigned_abs());
+            self.lanes.add(place, *number, bytes[row].unsigned_abs(), packets);
+        }
+        if newest > i64::MIN {
+            self.newest = self.newest.max(Some(Timestamp(newest)));
+        }
+        Ok(())
+    }
+
+    /// Adds a record of the batch that was sorted last by itself.
+    fn add_alone(
+        &mut self,
+        batch: &FlowBatch,
+        row: usize,
+        object: &mut ObjectClassifier<'_>,
+    ) -> Result<(), DecodeError> {
+        let verdict = object.judge(batch, row);
+        let number = batch.first_row + row as u64;
+        if verdict.outcome == RecordOutcome::Bad && self.first_bad.is_none() {
+            self.first_bad = Some(format!("row {number}: {}", batch.fault(row)));
+        }
+        self.add(&verdict)
+            .map_err(|field| overflow(&format!("row {number}: the sum of column {}", field.name())))
+    }
+
+    /// Puts what is in the lanes where it belongs.
+    fn flush(&mut self, object: &ObjectClassifier<'_>) -> Result<(), DecodeError> {
+        let too_large = |field: Field| overflow(&format!("the sum of column {}", field.name()));
+        for (hour, number, Lane { flows, packets, bytes }) in self.lanes.drain() {
+            let verdict = object.verdict(number);
+            self.records.add(verdict.outcome, flows);
+            if verdict.outcome == RecordOutcome::Counted {
+                let inter_az_bytes = if verdict.inter_az { bytes } else { 0 };
+                let sum = self.traffic.entry((hour, verdict.key)).or_default();
+                *sum = added(*sum, FlowCounts { flows, packets, bytes, inter_az_bytes }).map_err(too_large)?;
+            }
+            for charge in verdict.charges.iter() {
+                let sum = self.charged.entry((hour, verdict.key, charge)).or_default();
+                let added = sum.checked_add(bytes).filter(|sum| *sum <= i64::MAX as u64);
+                *sum = added.ok_or_else(|| too_large(Field::Bytes))?;
+            }
+        }
+        Ok(())
     }
 
     /// Adds one record; an error is the field whose sum overflows.
@@ -158,7 +249,10 @@ impl<'p> Sums<'p> {
     /// Keeps the interfaces with the lowest hashes. Looks at distinct values, not at records, and not at what is too long
     /// for an id.
     fn note_interfaces(&mut self, column: &TextColumn) {
-        for id in column.values.iter().flatten().filter(|id| id.len() <= limits::INTERFACE_ID_BYTES) {
+        let known = self.noted.filter(|(dictionary, _)| *dictionary == column.dictionary);
+        let known = known.map_or(0, |(_, values)| values);
+        self.noted = Some((column.dictionary, column.values.len().max(known)));
+        for id in column.values.iter().skip(known).flatten().filter(|id| id.len() <= limits::INTERFACE_ID_BYTES) {
             let mut hasher = DefaultHasher::new();
             id.hash(&mut hasher);
             let hash = hasher.finish();

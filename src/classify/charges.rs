@@ -3,7 +3,7 @@
 use crate::model::{Charge, NatDirection};
 
 /// A set of charges.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct ChargeSet(u8);
 
 impl ChargeSet {

@@ -4,8 +4,10 @@
 //! what anything costs.
 
 pub mod charges;
+mod meanings;
 pub mod ports;
 mod record;
+mod shapes;
 pub mod vantage;
 pub mod zones;
 
@@ -17,7 +19,8 @@ use crate::{model::Charge, pricing::Prices};
 
 pub use charges::ChargeSet;
 pub use ports::GroupId;
-pub use record::{ObjectClassifier, Verdict, VerdictKey};
+pub use record::{Verdict, VerdictKey};
+pub use shapes::{ALONE, ObjectClassifier};
 pub use zones::ZoneId;
 
 /// The classification part of the configuration, already validated.

@@ -41,6 +41,12 @@ impl PortTable {
         Self { groups: table, port_match }
     }
 
+    /// Bits that hold the number of every group.
+    pub(super) fn bits(&self) -> u32 {
+        let most = self.groups.iter().map(|group| group.0).max().unwrap_or(0);
+        u16::BITS - most.leading_zeros()
+    }
+
     pub(super) fn find(&self, source: Option<u16>, destination: Option<u16>) -> GroupId {
         let group = |port: Option<u16>| port.map_or(GroupId::OTHER, |port| self.groups[usize::from(port)]);
         match (group(destination), self.port_match) {

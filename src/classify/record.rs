@@ -1,24 +1,20 @@
-//! One record after the other: the columns of a batch in, a verdict for each record out.
+//! What one record is.
 //!
-//! What depends on a single value of a column (an address, an interface id) is worked out once per value of its
-//! dictionary; what is left for a row is comparing small integers.
+//! What depends on a single value of a column (an address, an interface id) is known already, once per value of its
+//! dictionary. What is read here of a record beside its numbers has to be in its shape: see [`super::shapes`].
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    net::IpAddr,
-    sync::Arc,
-};
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
 use super::{
     Classifier, GroupId, Vantage, ZoneId,
     charges::{ChargeSet, Facts},
+    meanings::{ABSENT, AddrInfo, Values},
     vantage::{Leg, Side, regional_leg, sender_counts, zonal_leg},
-    zones,
 };
 use crate::{
     decode::{
         Action, AddrCell, AwsService, DictColumn, Direction, FlowBatch, IntCell, IntColumn, InterfaceType,
-        LogStatus, TextColumn,
+        LogStatus,
     },
     limits,
     model::{NatDirection, RecordOutcome},
@@ -57,7 +53,7 @@ pub struct VerdictKey {
 }
 
 impl Verdict {
-    fn without_traffic(outcome: RecordOutcome) -> Self {
+    pub(super) fn without_traffic(outcome: RecordOutcome) -> Self {
         Self {
             outcome,
             key: VerdictKey {
@@ -71,192 +67,6 @@ impl Verdict {
             bytes: 0,
             packets: 0,
             time: None,
-        }
-    }
-}
-
-/// A classifier at work on one object: it remembers the zones that only this object's az_ids have named.
-#[derive(Debug)]
-pub struct ObjectClassifier<'a> {
-    classifier: &'a Classifier,
-    az_zones: Vec<Arc<str>>,
-    az_zone_ids: HashMap<Arc<str>, ZoneId>,
-    missing_az_ids: BTreeSet<(Arc<str>, Arc<str>)>,
-}
-
-impl<'a> ObjectClassifier<'a> {
-    /// Begins an object.
-    pub fn new(classifier: &'a Classifier) -> Self {
-        Self {
-            classifier,
-            az_zones: Vec::new(),
-            az_zone_ids: HashMap::new(),
-            missing_az_ids: BTreeSet::new(),
-        }
-    }
-
-    /// Judges the records of a batch, in order.
-    pub fn classify(&mut self, batch: &FlowBatch, mut each: impl FnMut(usize, Verdict)) {
-        let values = Values::new(self, batch);
-        for row in 0..batch.rows {
-            let verdict = Row { classifier: self.classifier, batch, values: &values, row }
-                .judge(&mut self.missing_az_ids);
-            each(row, verdict);
-        }
-    }
-
-    /// The label value of a zone.
-    pub fn zone_name(&self, zone: ZoneId) -> Arc<str> {
-        match zone {
-            ZoneId::AWS => Arc::from("aws"),
-            ZoneId::INTERNET => Arc::from("internet"),
-            ZoneId::UNKNOWN => Arc::from("unknown"),
-            known => match self.classifier.spec(known) {
-                Some(spec) => spec.name.clone(),
-                None => {
-                    let at = usize::from(known.0)
-                        - usize::from(ZoneId::FIRST_KNOWN)
-                        - self.classifier.rules.zones.len();
-                    self.az_zones[at].clone()
-                }
-            },
-        }
-    }
-
-    /// The label value of a port group.
-    pub fn group_name(&self, group: GroupId) -> Arc<str> {
-        self.classifier.group_name(group)
-    }
-
-    /// Zones that are configured without the az_id that the records show for them.
-    pub fn into_missing_az_ids(self) -> BTreeSet<(Arc<str>, Arc<str>)> {
-        self.missing_az_ids
-    }
-
-    /// The zone of an az_id: the configured one, else one that goes by the az_id itself.
-    fn az_zone(&mut self, az_id: &Arc<str>) -> Option<ZoneId> {
-        if let Some(zone) = self.classifier.by_az_id.get(az_id) {
-            return Some(*zone);
-        }
-        // It becomes a label, so it is bound like a configured name; no az_id of AWS comes near.
-        let is_name = az_id.len() <= limits::NAME_CHARS && !crate::model::RESERVED_ZONES.contains(&&**az_id);
-        if !self.classifier.az_ids_speak || !is_name {
-            return None;
-        }
-        if let Some(zone) = self.az_zone_ids.get(az_id) {
-            return Some(*zone);
-        }
-        let at = usize::from(ZoneId::FIRST_KNOWN) + self.classifier.rules.zones.len() + self.az_zones.len();
-        let zone = ZoneId(u16::try_from(at).ok().filter(|at| *at < u16::MAX)?);
-        self.az_zones.push(az_id.clone());
-        self.az_zone_ids.insert(az_id.clone(), zone);
-        Some(zone)
-    }
-}
-
-/// What is known of an address by itself.
-#[derive(Debug, Clone, Copy)]
-struct AddrInfo {
-    cell: AddrCell,
-    zone: Option<ZoneId>,
-    private: bool,
-    gateway: Option<usize>,
-    exempt: ChargeSet,
-}
-
-impl AddrInfo {
-    fn ip(&self) -> Option<IpAddr> {
-        match self.cell {
-            AddrCell::Ip(ip) => Some(ip),
-            AddrCell::Null | AddrCell::Bad => None,
-        }
-    }
-
-    /// In a configured CIDR or a private range.
-    fn is_inside(&self) -> bool {
-        self.zone.is_some() || self.private
-    }
-}
-
-const ABSENT: AddrInfo =
-    AddrInfo { cell: AddrCell::Null, zone: None, private: false, gateway: None, exempt: ChargeSet::NONE };
-
-#[derive(Debug, Clone, Copy, Default)]
-struct ResourceInfo {
-    gateway: Option<usize>,
-    regional: bool,
-}
-
-/// What the values of a batch's dictionaries mean, one entry for each value.
-struct Values {
-    srcaddr: Vec<AddrInfo>,
-    dstaddr: Vec<AddrInfo>,
-    pkt_srcaddr: Vec<AddrInfo>,
-    pkt_dstaddr: Vec<AddrInfo>,
-    /// `(az_id, its zone)`
-    az_id: Vec<Option<(Arc<str>, Option<ZoneId>)>>,
-    next_hop_az_id: Vec<Option<ZoneId>>,
-    /// Index of the gateway; whether there is an id at all.
-    interface_id: Vec<(Option<usize>, bool)>,
-    next_hop_interface_id: Vec<bool>,
-    resource_id: Vec<ResourceInfo>,
-}
-
-impl Values {
-    fn new(object: &mut ObjectClassifier<'_>, batch: &FlowBatch) -> Self {
-        let classifier = object.classifier;
-        let addresses = |column: &Option<DictColumn<AddrCell>>| {
-            column.iter().flat_map(|column| &column.values).map(|cell| classifier.address(*cell)).collect()
-        };
-        let mut az_zone =
-            |text: &Option<Arc<str>>| text.as_ref().map(|az_id| (az_id.clone(), object.az_zone(az_id)));
-        Self {
-            srcaddr: addresses(&batch.srcaddr),
-            dstaddr: addresses(&batch.dstaddr),
-            pkt_srcaddr: addresses(&batch.pkt_srcaddr),
-            pkt_dstaddr: addresses(&batch.pkt_dstaddr),
-            az_id: texts(&batch.az_id).map(&mut az_zone).collect(),
-            next_hop_az_id: texts(&batch.next_hop_az_id)
-                .map(|text| az_zone(text).and_then(|(_, zone)| zone))
-                .collect(),
-            interface_id: texts(&batch.interface_id)
-                .map(|text| {
-                    (text.as_ref().and_then(|id| classifier.by_interface.get(id).copied()), text.is_some())
-                })
-                .collect(),
-            next_hop_interface_id: texts(&batch.next_hop_interface_id)
-                .map(|text| text.as_ref().is_some_and(|id| classifier.by_interface.contains_key(id)))
-                .collect(),
-            resource_id: texts(&batch.resource_id)
-                .map(|text| {
-                    let gateway = text.as_ref().and_then(|id| classifier.by_resource.get(id).copied());
-                    let named = text.as_ref().is_some_and(|id| id.starts_with("nat-"));
-                    ResourceInfo { gateway, regional: gateway.is_some() || named }
-                })
-                .collect(),
-        }
-    }
-}
-
-fn texts(column: &Option<TextColumn>) -> impl Iterator<Item = &Option<Arc<str>>> {
-    column.iter().flat_map(|column| &column.values)
-}
-
-impl Classifier {
-    fn address(&self, cell: AddrCell) -> AddrInfo {
-        let AddrCell::Ip(ip) = cell else { return AddrInfo { cell, ..ABSENT } };
-        let exempt = self
-            .rules
-            .no_charge
-            .iter()
-            .filter(|(_, nets)| nets.iter().any(|net| net.contains(&ip)))
-            .fold(ChargeSet::NONE, |set, (charge, _)| set.with(*charge, true));
-        AddrInfo {
-            cell,
-            zone: self.cidrs.find(ip),
-            private: zones::is_private(ip),
-            gateway: self.by_private_ip.get(&ip).copied(),
-            exempt,
         }
     }
 }
@@ -292,15 +102,16 @@ impl<'v> Addresses<'v> {
     }
 }
 
-struct Row<'b> {
-    classifier: &'b Classifier,
-    batch: &'b FlowBatch,
-    values: &'b Values,
-    row: usize,
+/// One record, with what the values of its batch mean.
+pub(super) struct Row<'b> {
+    pub classifier: &'b Classifier,
+    pub batch: &'b FlowBatch,
+    pub values: &'b Values,
+    pub row: usize,
 }
 
 impl Row<'_> {
-    fn judge(&self, missing_az_ids: &mut BTreeSet<(Arc<str>, Arc<str>)>) -> Verdict {
+    pub(super) fn judge(&self, missing_az_ids: &mut BTreeSet<(Arc<str>, Arc<str>)>) -> Verdict {
         if self.batch.malformed.get(self.row).copied().unwrap_or(false) {
             return Verdict::without_traffic(RecordOutcome::Bad);
         }
@@ -381,10 +192,10 @@ impl Row<'_> {
     fn addresses(&self) -> Addresses<'_> {
         let pick = |column, values| self.value_of(column, values).unwrap_or(&ABSENT);
         Addresses {
-            src: pick(&self.batch.srcaddr, &self.values.srcaddr),
-            dst: pick(&self.batch.dstaddr, &self.values.dstaddr),
-            pkt_src: pick(&self.batch.pkt_srcaddr, &self.values.pkt_srcaddr),
-            pkt_dst: pick(&self.batch.pkt_dstaddr, &self.values.pkt_dstaddr),
+            src: pick(&self.batch.srcaddr, &self.values.srcaddr.meanings.values),
+            dst: pick(&self.batch.dstaddr, &self.values.dstaddr.meanings.values),
+            pkt_src: pick(&self.batch.pkt_srcaddr, &self.values.pkt_srcaddr.meanings.values),
+            pkt_dst: pick(&self.batch.pkt_dstaddr, &self.values.pkt_dstaddr.meanings.values),
         }
     }
 
@@ -446,12 +257,12 @@ impl Row<'_> {
 
     fn nat(&self, addresses: Addresses<'_>, direction: Direction) -> Nat {
         let (by_interface, has_interface) =
-            self.value_of(&self.batch.interface_id, &self.values.interface_id).copied().unwrap_or_default();
+            self.value_of(&self.batch.interface_id, &self.values.interface_id.values).copied().unwrap_or_default();
         if let Some(gateway) = by_interface {
             return Nat::Zonal(Some(gateway));
         }
         let resource =
-            self.value_of(&self.batch.resource_id, &self.values.resource_id).copied().unwrap_or_default();
+            self.value_of(&self.batch.resource_id, &self.values.resource_id.values).copied().unwrap_or_default();
         if resource.regional || self.interface_type() == InterfaceType::RegionalNatGateway {
             return Nat::Regional(resource.gateway);
         }
@@ -500,11 +311,11 @@ impl Row<'_> {
         let of_gateway =
             |found: Option<&(Option<usize>, bool)>| found.is_some_and(|(gateway, _)| gateway.is_some());
         self.interface_type() != InterfaceType::Plain
-            || of_gateway(self.value_of(&self.batch.interface_id, &self.values.interface_id))
+            || of_gateway(self.value_of(&self.batch.interface_id, &self.values.interface_id.values))
     }
 
     fn own_az_id(&self) -> Option<&(Arc<str>, Option<ZoneId>)> {
-        self.value_of(&self.batch.az_id, &self.values.az_id)?.as_ref()
+        self.value_of(&self.batch.az_id, &self.values.az_id.values)?.as_ref()
     }
 
     /// The side that the recording interface is on, where its plain address is the packet's.
@@ -544,10 +355,10 @@ impl Row<'_> {
     }
 
     fn next_hop_zone(&self, far: &AddrInfo) -> Option<ZoneId> {
-        let zone = (*self.value_of(&self.batch.next_hop_az_id, &self.values.next_hop_az_id)?)?;
+        let zone = (*self.value_of(&self.batch.next_hop_az_id, &self.values.next_hop_az_id.values)?)?;
         let next_hop = self.get(&self.batch.next_hop_interface_type).unwrap_or(InterfaceType::Plain);
         let gateway = self
-            .value_of(&self.batch.next_hop_interface_id, &self.values.next_hop_interface_id)
+            .value_of(&self.batch.next_hop_interface_id, &self.values.next_hop_interface_id.values)
             .copied()
             .unwrap_or(false);
         let believable = far.private || matches!(far.ip(), Some(IpAddr::V6(_)));
@@ -595,21 +406,5 @@ impl Row<'_> {
         let by_sender =
             self.classifier.rules.vantage != Vantage::Every && self.batch.flow_direction.is_some();
         !by_sender || sender_counts(self.interface_type(), direction, self.classifier.is_logged(src_zone))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{classify::Rules, pricing::Prices};
-
-    #[test]
-    fn an_az_id_that_is_no_name_is_no_label() {
-        let classifier = Classifier::new(Rules::default(), "us-east-1", Prices::default());
-        let mut object = ObjectClassifier::new(&classifier);
-        assert!(object.az_zone(&Arc::from("use1-az1")).is_some());
-        for odd in ["internet", "other", &"x".repeat(limits::NAME_CHARS + 1)] {
-            assert_eq!(object.az_zone(&Arc::from(odd)), None, "{odd}");
-        }
     }
 }

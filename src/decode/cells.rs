@@ -16,7 +16,7 @@ use ::arrow::{
 };
 
 use super::{
-    Action, AddrCell, AwsService, DecodeError, DictColumn, Direction, Field, FlowBatch, IntCell, IntColumn,
+    Action, AddrCell, AwsService, DecodeError, DictColumn, DictionaryId, Direction, Field, FlowBatch, IntCell, IntColumn,
     InterfaceType, LogStatus, batch::Column, columns::Kind, refuse, values,
 };
 use crate::model::QuarantineReason;
@@ -97,8 +97,9 @@ impl ColumnDecoder {
 struct Interned<T> {
     parse: fn(&[u8]) -> T,
     dictionary: Option<ArrayRef>,
-    /// One for each value of the dictionary.
-    parsed: Vec<T>,
+    /// One for each value of the dictionary, and one more for null.
+    parsed: Arc<Vec<T>>,
+    id: DictionaryId,
     /// For each value of the dictionary its place in the batch being built, or [`NOWHERE`].
     places: Vec<u32>,
 }
@@ -107,17 +108,17 @@ const NOWHERE: u32 = u32::MAX;
 
 impl<T: Clone> Interned<T> {
     fn new(parse: fn(&[u8]) -> T) -> Self {
-        Self { parse, dictionary: None, parsed: Vec::new(), places: Vec::new() }
+        Self { parse, dictionary: None, parsed: Arc::default(), id: DictionaryId::next(), places: Vec::new() }
     }
 
     fn column(&mut self, array: &ArrayRef) -> Result<DictColumn<T>, DecodeError> {
         let Some(dictionary) = array.as_dictionary_opt::<Int32Type>() else {
             // The only other type that is let in is one that has nothing but nulls.
-            return Ok(DictColumn { values: vec![(self.parse)(b"")], index: vec![0; array.len()] });
+            return Ok(DictColumn::new(vec![(self.parse)(b"")], vec![0; array.len()]));
         };
         self.load(dictionary.values());
         let keys = dictionary.keys();
-        if self.parsed.len() <= keys.len() { self.all_values(keys) } else { self.used_values(keys) }
+        if self.parsed.len() <= keys.len() + 1 { self.all_values(keys) } else { self.used_values(keys) }
     }
 
     fn load(&mut self, values: &ArrayRef) {
@@ -127,22 +128,23 @@ impl<T: Clone> Interned<T> {
         }
         let parse = self.parse;
         let cell = |text: Option<&[u8]>| parse(text.unwrap_or_default());
-        self.parsed = match values.data_type() {
+        let mut parsed: Vec<T> = match values.data_type() {
             DataType::Utf8 => {
                 values.as_string::<i32>().iter().map(|text| cell(text.map(str::as_bytes))).collect()
             }
             DataType::FixedSizeBinary(_) => values.as_fixed_size_binary().iter().map(cell).collect(),
             _ => values.as_binary::<i32>().iter().map(cell).collect(),
         };
-        self.places = vec![NOWHERE; self.parsed.len()];
+        self.places = vec![NOWHERE; parsed.len()];
+        parsed.push(parse(b""));
+        self.parsed = Arc::new(parsed);
+        self.id = DictionaryId::next();
         self.dictionary = Some(values.clone());
     }
 
     /// The dictionary as it is: cheapest where it is no larger than the batch.
     fn all_values(&self, keys: &Int32Array) -> Result<DictColumn<T>, DecodeError> {
-        let size = self.parsed.len() as u32;
-        let mut values = self.parsed.clone();
-        values.push((self.parse)(b""));
+        let size = self.places.len() as u32;
         let mut beyond = false;
         let mut place = |key: i32| {
             // A negative key is a large unsigned one.
@@ -157,7 +159,10 @@ impl<T: Clone> Interned<T> {
                 rows.map(|(key, valid)| if valid { place(*key) } else { size }).collect()
             }
         };
-        if beyond { Err(beyond_dictionary()) } else { Ok(DictColumn { values, index }) }
+        if beyond {
+            return Err(beyond_dictionary());
+        }
+        Ok(DictColumn { values: self.parsed.clone(), index, dictionary: self.id })
     }
 
     /// Only the values that the batch has, so that a large dictionary does not burden every batch.
@@ -182,7 +187,7 @@ impl<T: Clone> Interned<T> {
         for key in used {
             self.places[key] = NOWHERE;
         }
-        Ok(DictColumn { values, index })
+        Ok(DictColumn::new(values, index))
     }
 }
 

@@ -24,7 +24,7 @@ use parquet::{
 use super::{Action, Direction, InterfaceType, LogStatus};
 use crate::limits;
 
-pub use text::text_gz;
+pub use text::{TextEncoder, text_gz};
 
 /// Text of a record. `None` is written as `-`.
 pub type Text = Option<Arc<str>>;
@@ -316,11 +316,13 @@ pub struct EncodeOptions<'a> {
     pub columns: &'a [Column],
     /// Rows of one row group; at least 1.
     pub row_group_rows: usize,
+    /// Whether values are written once and rows point at them, or every row has its own.
+    pub dictionaries: bool,
 }
 
 impl Default for EncodeOptions<'_> {
     fn default() -> Self {
-        Self { codec: Codec::Gzip, columns: Column::ALL, row_group_rows: 128 << 10 }
+        Self { codec: Codec::Gzip, columns: Column::ALL, row_group_rows: 128 << 10, dictionaries: true }
     }
 }
 
@@ -356,6 +358,7 @@ impl<'a> ParquetEncoder<'a> {
         };
         let properties = WriterProperties::builder()
             .set_compression(codec)
+            .set_dictionary_enabled(options.dictionaries)
             .set_max_row_group_row_count(Some(options.row_group_rows.max(1)))
             .set_created_by(concat!("flowcost-exporter ", env!("CARGO_PKG_VERSION")).to_owned())
             .build();

@@ -150,14 +150,15 @@ pub(super) fn chunk_pages(
     Ok((column, Pages::new(column, bytes, u64::try_from(chunk.num_values()).unwrap_or(0))))
 }
 
-/// Checks the headers of all pages that will be read.
+/// Checks the headers of all pages that will be read. Says of each row group whether [all are usual](super::pages::Cost::usual).
 pub(super) fn pages(
     meta: &ParquetMetaData,
     leaves: &[usize],
     input: &Input,
     limits: &DecodeLimits,
-) -> Result<(), DecodeError> {
+) -> Result<Vec<bool>, DecodeError> {
     let mut decompressed: u64 = 0;
+    let mut usual = vec![true; meta.num_row_groups()];
     for (number, group) in meta.row_groups().iter().enumerate().filter(|(_, group)| group.num_rows() > 0) {
         let mut open: u64 = 0;
         for leaf in leaves {
@@ -170,6 +171,7 @@ pub(super) fn pages(
             })?;
             decompressed = decompressed.saturating_add(cost.bytes);
             open = open.saturating_add(cost.open);
+            usual[number] &= cost.usual;
         }
         within(decompressed, limits)?;
         if open > limits::PARQUET_OPEN_BYTES {
@@ -178,7 +180,7 @@ pub(super) fn pages(
             return Err(refuse(QuarantineReason::TooLarge, detail));
         }
     }
-    Ok(())
+    Ok(usual)
 }
 
 fn codec(codec: CompressionCodec, place: impl Fn() -> String) -> Result<(), DecodeError> {

@@ -4,14 +4,18 @@
 //! corrected here, and a value that cannot be read is marked as such.
 
 mod batch;
+mod builder;
 mod cells;
+mod chunk;
 pub mod columns;
 pub mod encode;
 mod fault;
 mod feed;
 mod footer;
 pub mod guard;
+mod hybrid;
 mod input;
+mod interned;
 mod lengths;
 mod pages;
 pub mod parquet;
@@ -23,7 +27,14 @@ mod values;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    fmt,
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 pub use columns::{ColumnSet, Feature, Field, features};
 pub use input::{Input, InputReader, SparseBytes};
@@ -132,17 +143,43 @@ impl From<parquet::ParquetReader> for Reader {
 
 /// A column of few distinct values: each row points at one of them.
 ///
-/// Work that depends on the value alone is done once per distinct value. The values need not be distinct, so a
-/// decoder that has no dictionary may give every row its own.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Work that depends on the value alone is done once per value of a dictionary. The values need not be distinct, and
+/// not all of them need to have a row.
+#[derive(Debug, Clone)]
 pub struct DictColumn<T> {
-    /// The values.
-    pub values: Vec<T>,
+    /// The values, shared by all batches of the dictionary.
+    pub values: Arc<Vec<T>>,
     /// For each row the index of its value; always inside `values`.
     pub index: Vec<u32>,
+    /// Which dictionary the values are of.
+    pub dictionary: DictionaryId,
+}
+
+/// Tells dictionaries apart, for as long as the process lives: of two columns with the same one, the values of the
+/// shorter are the first values of the longer. A number that is counted up, never an address: memory is used again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct DictionaryId(u64);
+
+impl DictionaryId {
+    fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// Says nothing: what was read does not depend on what was read before.
+impl fmt::Debug for DictionaryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("_")
+    }
 }
 
 impl<T> DictColumn<T> {
+    /// A column with a dictionary of its own.
+    fn new(values: Vec<T>, index: Vec<u32>) -> Self {
+        Self { values: Arc::new(values), index, dictionary: DictionaryId::next() }
+    }
+
     /// The value of a row.
     pub fn get(&self, row: usize) -> &T {
         &self.values[self.index[row] as usize]
@@ -177,8 +214,11 @@ pub enum IntCell {
 pub struct IntColumn(Vec<i64>);
 
 impl IntColumn {
-    const NULL: i64 = i64::MIN;
+    /// What [`Self::cells`] has for [`IntCell::Null`].
+    pub(crate) const NULL: i64 = i64::MIN;
     const BAD: i64 = i64::MIN + 1;
+    /// Above it are values, up to it marks.
+    pub(crate) const HIGHEST_MARK: i64 = Self::BAD;
 
     /// An empty column with room for `rows`.
     pub fn with_capacity(rows: usize) -> Self {
@@ -198,6 +238,11 @@ impl IntColumn {
     /// A column of present values. The two lowest values of `i64` are unreadable, as in [`Self::push`].
     pub(crate) fn of_values(values: impl Iterator<Item = i64>) -> Self {
         Self(values.map(|value| value.max(Self::BAD)).collect())
+    }
+
+    /// Appends rows of null.
+    fn push_nulls(&mut self, rows: usize) {
+        self.0.resize(self.0.len() + rows, Self::NULL);
     }
 
     /// Makes a row null.
@@ -221,6 +266,16 @@ impl IntColumn {
             Self::BAD => IntCell::Bad,
             value => IntCell::Value(value),
         }
+    }
+
+    /// All cells: a value as it is, [`Self::NULL`], and an unreadable one as another number below zero.
+    pub(crate) fn cells(&self) -> &[i64] {
+        &self.0
+    }
+
+    /// Appends present values. The two lowest values of `i64` are unreadable, as in [`Self::push`].
+    fn extend(&mut self, values: impl Iterator<Item = i64>) {
+        self.0.extend(values.map(|value| value.max(Self::BAD)));
     }
 
     /// Number of rows.

@@ -67,7 +67,20 @@ impl Content {
         }
     }
 
-    fn needs_dictionary(&self) -> bool {
+    fn is_usual(&self, optional: bool) -> bool {
+        let values =
+            |encoding| matches!(encoding, Encoding::PLAIN | DICTIONARY_PLAIN | Encoding::RLE_DICTIONARY);
+        match self {
+            Self::Data { encoding, definition, .. } => {
+                values(*encoding) && (!optional || *definition == Encoding::RLE)
+            }
+            Self::DataV2 { encoding, repetition_bytes, .. } => values(*encoding) && *repetition_bytes == 0,
+            Self::Dictionary { .. } | Self::Index => true,
+        }
+    }
+
+    /// Whether its values are places in the dictionary.
+    pub(super) fn needs_dictionary(&self) -> bool {
         match self {
             Self::Data { encoding, .. } | Self::DataV2 { encoding, .. } => {
                 matches!(*encoding, DICTIONARY_PLAIN | Encoding::RLE_DICTIONARY)
@@ -364,20 +377,25 @@ fn encoding(number: Option<i32>) -> Read<Encoding> {
 }
 
 /// What the pages of one chunk become.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Cost {
     /// Bytes of all pages, decompressed.
     pub(super) bytes: u64,
     /// Bytes that are held at a time: the dictionary, parsed, and the largest page.
     pub(super) open: u64,
+    /// Whether all pages are of the few encodings that nearly all writers use for nearly everything: values as they
+    /// are or by a dictionary, levels as run lengths.
+    pub(super) usual: bool,
 }
 
 /// Reads all headers of a chunk.
 pub(super) fn walk(mut pages: Pages) -> Result<Cost, Quarantine> {
-    let (mut bytes, mut dictionary, mut largest) = (0, 0, 0);
+    let (mut bytes, mut dictionary, mut largest, mut usual) = (0, 0, 0, true);
+    let optional = pages.column.optional;
     while let Some((header, _)) = pages.next()? {
         let size = header.size as u64;
         bytes += size;
+        usual &= header.content.is_usual(optional);
         match header.content {
             Content::Dictionary { values, .. } => {
                 dictionary = size + u64::from(values) * limits::PARQUET_DICTIONARY_VALUE_BYTES;
@@ -388,7 +406,7 @@ pub(super) fn walk(mut pages: Pages) -> Result<Cost, Quarantine> {
             Content::Index => {}
         }
     }
-    Ok(Cost { bytes, open: dictionary + largest })
+    Ok(Cost { bytes, open: dictionary + largest, usual })
 }
 
 /// Text of delta encodings has its lengths beside it, twice, and they need not take any bytes in the page.

@@ -1,8 +1,9 @@
 //! Parquet to batches.
 //!
 //! Reads by physical and logical type; a schema that the writer embedded is not looked at. Text columns are asked for
-//! as dictionaries, so that an address is parsed once per distinct value and not once per row. Refuses to know what
-//! a field means. Invariant: each row group gives exactly the rows it claims, or an error.
+//! as dictionaries, so that an address is parsed once per distinct value and not once per row. Row groups of the usual
+//! types and encodings are read by [`Chunk`], all others by the library. Refuses to know what a field means.
+//! Invariant: each row group gives exactly the rows it claims, or an error.
 
 use std::{
     ops::Range,
@@ -10,7 +11,10 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use ::arrow::datatypes::{DataType, Field as ArrowField, Fields, TimeUnit};
+use ::arrow::{
+    array::RecordBatch,
+    datatypes::{DataType, Field as ArrowField, Fields, TimeUnit},
+};
 use ::parquet::{
     arrow::{
         FieldLevels, ProjectionMask,
@@ -25,9 +29,11 @@ use ::parquet::{
 };
 
 use super::{
-    ColumnSet, DecodeError, DecodeLimits, FlowBatch, Input,
+    ColumnSet, DecodeError, DecodeLimits, Field, FlowBatch, Input,
+    builder::Builder,
     cells::{ColumnDecoder, holds},
-    columns,
+    chunk::{Chunk, Text},
+    columns::{self, Kind},
     feed::{Fault, Feed, OneChunk},
     footer, guard, refuse,
 };
@@ -42,21 +48,35 @@ pub struct ParquetReader {
     input: Input,
     meta: ParquetMetaData,
     plan: Plan,
+    /// Of each row group, whether [`Chunk`] can read it.
+    usual: Vec<bool>,
+    builders: Vec<Builder>,
     decoders: Vec<ColumnDecoder>,
     next_group: usize,
     current: Option<OpenGroup>,
     first_row: u64,
 }
 
+#[derive(Debug)]
 struct OpenGroup {
-    batches: ParquetRecordBatchReader,
+    source: Source,
     rows_left: u64,
-    fault: Fault,
 }
 
-impl std::fmt::Debug for OpenGroup {
+/// Who reads a row group.
+enum Source {
+    /// We do, each column by itself.
+    Chunks(Vec<Chunk>),
+    /// The library does.
+    Arrow(ParquetRecordBatchReader, Fault),
+}
+
+impl std::fmt::Debug for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OpenGroup").field("rows_left", &self.rows_left).finish_non_exhaustive()
+        f.write_str(match self {
+            Self::Chunks(_) => "Chunks",
+            Self::Arrow(..) => "Arrow",
+        })
     }
 }
 
@@ -68,9 +88,14 @@ impl ParquetReader {
         let plan = Plan::new(&meta)?;
         let data_end = input.len() - guard::TAIL_BYTES - footer.len() as u64;
         guard::chunks(&meta, &plan.leaves, data_end, limits)?;
-        guard::pages(&meta, &plan.leaves, &input, limits)?;
-        let decoders = plan.binding.columns.iter().map(|(field, _)| ColumnDecoder::new(*field)).collect();
-        Ok(Self { input, meta, plan, decoders, next_group: 0, current: None, first_row: 0 })
+        let mut usual = guard::pages(&meta, &plan.leaves, &input, limits)?;
+        if plan.usual.is_none() {
+            usual.fill(false);
+        }
+        let fields = || plan.binding.columns.iter().map(|(field, _)| *field);
+        let builders = fields().map(Builder::new).collect();
+        let decoders = fields().map(ColumnDecoder::new).collect();
+        Ok(Self { input, meta, plan, usual, builders, decoders, next_group: 0, current: None, first_row: 0 })
     }
 
     /// The fields that the object has.
@@ -80,45 +105,85 @@ impl ParquetReader {
 
     pub(super) fn next_batch(&mut self) -> Result<Option<FlowBatch>, DecodeError> {
         loop {
-            let Some(group) = &mut self.current else {
+            let Some(mut group) = self.current.take() else {
                 let Some(group) = self.meta.row_groups().get(self.next_group) else { return Ok(None) };
                 let rows_left = u64::try_from(group.num_rows()).unwrap_or(0);
                 if rows_left > 0 {
-                    let fault = Fault::default();
-                    let batches = self.open_group(&fault).map_err(|error| why(&fault, &error))?;
-                    self.current = Some(OpenGroup { batches, rows_left, fault });
+                    self.current = Some(OpenGroup { source: self.open_group()?, rows_left });
                 }
                 self.next_group += 1;
                 continue;
             };
-            match group.batches.next() {
-                Some(Err(error)) => return Err(why(&group.fault, &error)),
-                Some(Ok(batch)) => {
-                    let rows = batch.num_rows();
-                    group.rows_left = group.rows_left.checked_sub(rows as u64).ok_or_else(|| {
-                        let detail =
-                            format!("row group {} has more rows than it claims", self.next_group - 1);
+            let number = self.next_group - 1;
+            let batch = match &mut group.source {
+                Source::Chunks(chunks) if group.rows_left > 0 => Some(self.read(chunks, group.rows_left)?),
+                Source::Chunks(_) => None,
+                Source::Arrow(batches, fault) => {
+                    let batch = batches.next().transpose().map_err(|error| why(fault, &error))?;
+                    batch.map(|batch| self.decode(&batch)).transpose()?
+                }
+            };
+            match batch {
+                Some(batch) => {
+                    group.rows_left = group.rows_left.checked_sub(batch.rows as u64).ok_or_else(|| {
+                        let detail = format!("row group {number} has more rows than it claims");
                         refuse(QuarantineReason::Corrupt, detail)
                     })?;
-                    let mut flows = FlowBatch { rows, first_row: self.first_row, ..FlowBatch::default() };
-                    for (decoder, array) in self.decoders.iter_mut().zip(batch.columns()) {
-                        decoder.decode(array, &mut flows)?;
-                    }
-                    self.first_row += rows as u64;
-                    return Ok(Some(flows));
+                    self.current = Some(group);
+                    self.first_row += batch.rows as u64;
+                    return Ok(Some(batch));
                 }
                 None if group.rows_left > 0 => {
-                    let detail =
-                        format!("row group {} lacks {} of its rows", self.next_group - 1, group.rows_left);
+                    let detail = format!("row group {number} lacks {} of its rows", group.rows_left);
                     return Err(refuse(QuarantineReason::Corrupt, detail));
                 }
-                None => self.current = None,
+                None => {}
             }
         }
     }
 
+    fn read(&mut self, chunks: &mut [Chunk], rows_left: u64) -> Result<FlowBatch, DecodeError> {
+        let rows = usize::try_from(rows_left).map_or(limits::BATCH_ROWS, |rows| rows.min(limits::BATCH_ROWS));
+        let mut batch = FlowBatch { rows, first_row: self.first_row, ..FlowBatch::default() };
+        let columns = chunks.iter_mut().zip(&mut self.builders).zip(&self.plan.binding.columns);
+        for ((chunk, builder), (field, position)) in columns {
+            chunk.read(rows, builder).map_err(|why| {
+                let schema = self.meta.file_metadata().schema_descr();
+                let name = schema.root_schema().get_fields()[*position].name();
+                refuse(why.reason, format!("column {name}: {}", why.detail))
+            })?;
+            batch.put(*field, builder.take());
+        }
+        Ok(batch)
+    }
+
+    fn decode(&mut self, arrays: &RecordBatch) -> Result<FlowBatch, DecodeError> {
+        let rows = arrays.num_rows();
+        let mut batch = FlowBatch { rows, first_row: self.first_row, ..FlowBatch::default() };
+        for (decoder, array) in self.decoders.iter_mut().zip(arrays.columns()) {
+            decoder.decode(array, &mut batch)?;
+        }
+        Ok(batch)
+    }
+
+    fn open_group(&self) -> Result<Source, DecodeError> {
+        let group = self.meta.row_group(self.next_group);
+        if let Some(texts) = &self.plan.usual
+            && self.usual[self.next_group]
+        {
+            let chunks = self.plan.leaves.iter().zip(texts).map(|(leaf, text)| {
+                let (column, pages) = guard::chunk_pages(group.column(*leaf), &self.input)?;
+                Ok(Chunk::new(column, pages, *text))
+            });
+            return Ok(Source::Chunks(chunks.collect::<Result<_, DecodeError>>()?));
+        }
+        let fault = Fault::default();
+        let batches = self.open_arrow(&fault).map_err(|error| why(&fault, &error))?;
+        Ok(Source::Arrow(batches, fault))
+    }
+
     /// One reader per row group: a batch never spans two dictionaries, which would have to be merged.
-    fn open_group(&self, fault: &Fault) -> ParquetResult<ParquetRecordBatchReader> {
+    fn open_arrow(&self, fault: &Fault) -> ParquetResult<ParquetRecordBatchReader> {
         let group = Group {
             fault,
             input: &self.input,
@@ -151,6 +216,8 @@ struct Plan {
     binding: columns::Binding,
     /// For each bound field the number of its column chunk in a row group.
     leaves: Vec<usize>,
+    /// Of each bound field what its text may be, if [`Chunk`] can read all their types.
+    usual: Option<Vec<Text>>,
     levels: FieldLevels,
 }
 
@@ -163,6 +230,7 @@ impl Plan {
         let mut projected = Vec::with_capacity(binding.columns.len());
         let mut leaves = Vec::with_capacity(binding.columns.len());
         let mut hints = Vec::with_capacity(binding.columns.len());
+        let mut usual = Some(Vec::with_capacity(binding.columns.len()));
         for (field, position) in &binding.columns {
             let root = &roots[*position];
             let unfit = |found: &str| {
@@ -186,12 +254,16 @@ impl Plan {
             leaves.push(leaf.ok_or_else(|| unfit("no column chunk"))?);
             hints.push(ArrowField::new(root.name(), wanted, true));
             projected.push(root.clone());
+            usual = usual.zip(usual_type(*field, root, &found)).map(|(mut all, text)| {
+                all.push(text);
+                all
+            });
         }
         let hints: Fields = hints.into();
         let levels = schema_of(projected)
             .and_then(|schema| parquet_to_arrow_field_levels(&schema, ProjectionMask::all(), Some(&hints)))
             .map_err(|error| corrupt(&error))?;
-        Ok(Self { binding, leaves, levels })
+        Ok(Self { binding, leaves, usual, levels })
     }
 }
 
@@ -204,6 +276,19 @@ fn schema_of(columns: Vec<TypePtr>) -> ParquetResult<SchemaDescriptor> {
 fn arrow_type(column: &TypePtr) -> ParquetResult<DataType> {
     let schema = parquet_to_arrow_schema(&schema_of(vec![column.clone()])?, None)?;
     Ok(schema.field(0).data_type().clone())
+}
+
+/// What the text of a column may be, `None` of a type that [`Chunk`] does not read.
+fn usual_type(field: Field, column: &TypePtr, found: &DataType) -> Option<Text> {
+    let number = field.kind() == Kind::Integer;
+    match (found, column.get_physical_type()) {
+        (DataType::Utf8, PhysicalType::BYTE_ARRAY) if !number => Some(Text::Utf8),
+        (DataType::Binary, PhysicalType::BYTE_ARRAY) if !number => Some(Text::Bytes),
+        (DataType::Int32, PhysicalType::INT32) | (DataType::Int64, PhysicalType::INT64) if number => {
+            Some(Text::Bytes)
+        }
+        _ => None,
+    }
 }
 
 fn fixed_bytes(found: &DataType) -> usize {

@@ -7,7 +7,6 @@
 
 mod gunzip;
 mod header;
-mod interned;
 mod lines;
 mod table;
 

@@ -6,31 +6,57 @@ use flate2::{Compression, write::GzEncoder};
 
 use super::{Column, Record, Value};
 
+const REASON: &str = "memory takes every byte";
+
 /// One gzip text file with these records: a header, then a line for each.
 pub fn text_gz(records: &[Record], columns: &[Column]) -> Vec<u8> {
-    const REASON: &str = "memory takes every byte";
-    let mut file = GzEncoder::new(Vec::new(), Compression::default());
-    for (at, column) in columns.iter().enumerate() {
-        write!(file, "{}{}", separator(at), column.name().replace('_', "-")).expect(REASON);
-    }
-    file.write_all(b"\n").expect(REASON);
-    for record in records {
+    let mut file = TextEncoder::new(columns);
+    file.write(records);
+    file.finish()
+}
+
+/// A gzip text file being written, for more records than fit in memory at once.
+pub struct TextEncoder<'a> {
+    columns: &'a [Column],
+    file: GzEncoder<Vec<u8>>,
+}
+
+impl<'a> TextEncoder<'a> {
+    /// A file with nothing but a header.
+    pub fn new(columns: &'a [Column]) -> Self {
+        let mut file = GzEncoder::new(Vec::new(), Compression::default());
         for (at, column) in columns.iter().enumerate() {
-            file.write_all(separator(at).as_bytes()).expect(REASON);
-            match column.value(record) {
-                Value::Text(Some(text)) => file.write_all(text.as_bytes()),
-                Value::Address(Some(address)) => write!(file, "{address}"),
-                Value::Int(Some(number)) => write!(file, "{number}"),
-                Value::Long(Some(number)) => write!(file, "{number}"),
-                Value::Text(None) | Value::Address(None) | Value::Int(None) | Value::Long(None) => {
-                    file.write_all(b"-")
-                }
-            }
-            .expect(REASON);
+            write!(file, "{}{}", separator(at), column.name().replace('_', "-")).expect(REASON);
         }
         file.write_all(b"\n").expect(REASON);
+        Self { columns, file }
     }
-    file.finish().expect(REASON)
+
+    /// Appends records.
+    pub fn write(&mut self, records: &[Record]) {
+        for record in records {
+            for (at, column) in self.columns.iter().enumerate() {
+                self.file.write_all(separator(at).as_bytes()).expect(REASON);
+                let file = &mut self.file;
+                match column.value(record) {
+                    Value::Text(Some(text)) => file.write_all(text.as_bytes()),
+                    Value::Address(Some(address)) => write!(file, "{address}"),
+                    Value::Int(Some(number)) => write!(file, "{number}"),
+                    Value::Long(Some(number)) => write!(file, "{number}"),
+                    Value::Text(None) | Value::Address(None) | Value::Int(None) | Value::Long(None) => {
+                        file.write_all(b"-")
+                    }
+                }
+                .expect(REASON);
+            }
+            self.file.write_all(b"\n").expect(REASON);
+        }
+    }
+
+    /// The finished file.
+    pub fn finish(self) -> Vec<u8> {
+        self.file.finish().expect(REASON)
+    }
 }
 
 fn separator(at: usize) -> &'static str {

@@ -4,15 +4,15 @@ use memchr::memchr_iter;
 
 use super::{
     header::{Look, begins_with_name, look, names},
-    interned::Interned,
+
     lines::Line,
 };
 use crate::{
     decode::{
-        Action, AddrCell, AwsService, ColumnSet, DecodeError, Direction, Field, FlowBatch, IntCell,
-        IntColumn, InterfaceType, LogStatus,
+        ColumnSet, DecodeError, Field, FlowBatch, IntCell, IntColumn,
         batch::Column,
-        columns::{Binding, Kind, bind},
+        builder::{Builder, begin_anew},
+        columns::{Binding, bind},
         refuse, values,
     },
     limits,
@@ -29,7 +29,7 @@ pub(super) struct Table {
     bytes_at: usize,
     bytes: IntColumn,
     /// All others.
-    columns: Vec<(Field, usize, Cells)>,
+    columns: Vec<(Field, usize, Builder)>,
     rows: usize,
     /// Empty until the first such row.
     malformed: Vec<bool>,
@@ -78,7 +78,7 @@ impl Table {
             columns: columns
                 .into_iter()
                 .filter(|(field, _)| *field != Field::Bytes)
-                .map(|(field, at)| (field, at, Cells::new(field)))
+                .map(|(field, at)| (field, at, Builder::new(field)))
                 .collect(),
             rows: 0,
             malformed: Vec::new(),
@@ -172,63 +172,5 @@ impl Table {
             batch.put(*field, cells.take());
         }
         batch
-    }
-}
-
-fn begin_anew(column: &mut IntColumn) -> IntColumn {
-    std::mem::replace(column, IntColumn::with_capacity(limits::BATCH_ROWS))
-}
-
-/// By what the values of a column become.
-#[derive(Debug)]
-enum Cells {
-    Text(Interned<Option<std::sync::Arc<str>>>),
-    Address(Interned<AddrCell>),
-    InterfaceType(Interned<InterfaceType>),
-    AwsService(Interned<AwsService>),
-    Direction(Interned<Direction>),
-    Action(Interned<Action>),
-    LogStatus(Interned<LogStatus>),
-    Integer(IntColumn),
-}
-
-impl Cells {
-    fn new(field: Field) -> Self {
-        match field.kind() {
-            Kind::Text => Self::Text(Interned::new(values::text)),
-            Kind::Address => Self::Address(Interned::new(values::address)),
-            Kind::InterfaceType => Self::InterfaceType(Interned::new(values::interface_type)),
-            Kind::AwsService => Self::AwsService(Interned::new(values::aws_service)),
-            Kind::Direction => Self::Direction(Interned::new(values::direction)),
-            Kind::Action => Self::Action(Interned::new(values::action)),
-            Kind::LogStatus => Self::LogStatus(Interned::new(values::log_status)),
-            Kind::Integer => Self::Integer(IntColumn::with_capacity(limits::BATCH_ROWS)),
-        }
-    }
-
-    fn push(&mut self, text: &[u8]) {
-        match self {
-            Self::Text(cells) => cells.push(text),
-            Self::Address(cells) => cells.push(text),
-            Self::InterfaceType(cells) => cells.push(text),
-            Self::AwsService(cells) => cells.push(text),
-            Self::Direction(cells) => cells.push(text),
-            Self::Action(cells) => cells.push(text),
-            Self::LogStatus(cells) => cells.push(text),
-            Self::Integer(cells) => cells.push(values::integer(text)),
-        }
-    }
-
-    fn take(&mut self) -> Column {
-        match self {
-            Self::Text(cells) => Column::Text(cells.take()),
-            Self::Address(cells) => Column::Address(cells.take()),
-            Self::InterfaceType(cells) => Column::InterfaceType(cells.take()),
-            Self::AwsService(cells) => Column::AwsService(cells.take()),
-            Self::Direction(cells) => Column::Direction(cells.take()),
-            Self::Action(cells) => Column::Action(cells.take()),
-            Self::LogStatus(cells) => Column::LogStatus(cells.take()),
-            Self::Integer(cells) => Column::Integer(begin_anew(cells)),
-        }
     }
 }

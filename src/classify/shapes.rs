@@ -1,0 +1,371 @@
+//! The records of a batch, sorted by what they are: records that differ in nothing that a verdict can depend on are
+//! judged once.
+//!
+//! The shape of a record is the classes of its values side by side in one number. Invariant: all that
+//! [`Row::judge`] reads of a record, but for the numbers that it hands on, is in its shape; a record whose numbers are
+//! not sound has none and is judged alone.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use super::{
+    ChargeSet, Classifier, GroupId, Verdict, VerdictKey, ZoneId,
+    meanings::{Addresses, AzZones, Values},
+    record::Row,
+};
+use crate::{
+    decode::{DictColumn, FlowBatch, IntColumn},
+    limits,
+    model::RecordOutcome,
+};
+
+/// In place of the number of a verdict: the record has to be judged alone.
+pub const ALONE: u32 = u32::MAX;
+
+/// The shape of a record that has none.
+const NO_SHAPE: u64 = 1 << 63;
+
+/// Bits that a shape can have.
+const SHAPE_BITS: u32 = 63;
+
+/// A classifier at work on one object: it remembers what the object's values mean, which shapes it has judged, and the
+/// zones that only this object's az_ids have named.
+#[derive(Debug)]
+pub struct ObjectClassifier<'a> {
+    zones: AzZones<'a>,
+    values: Values,
+    missing_az_ids: BTreeSet<(Arc<str>, Arc<str>)>,
+    shapes: Vec<u64>,
+    layout: Layout,
+    judged: Judged,
+    verdicts: Vec<Verdict>,
+    numbers: HashMap<(RecordOutcome, VerdictKey, bool, ChargeSet), u32>,
+}
+
+impl<'a> ObjectClassifier<'a> {
+    /// Begins an object.
+    pub fn new(classifier: &'a Classifier) -> Self {
+        Self {
+            zones: AzZones::new(classifier),
+            values: Values::default(),
+            missing_az_ids: BTreeSet::new(),
+            shapes: Vec::new(),
+            layout: Layout::default(),
+            judged: Judged::default(),
+            verdicts: Vec::new(),
+            numbers: HashMap::new(),
+        }
+    }
+
+    /// Judges the records of a batch one by one, in order.
+    pub fn classify(&mut self, batch: &FlowBatch, mut each: impl FnMut(usize, Verdict)) {
+        self.values.learn(&mut self.zones, batch);
+        for row in 0..batch.rows {
+            let verdict = self.judge(batch, row);
+            each(row, verdict);
+        }
+    }
+
+    /// Sorts the records of a batch: for each one the number of its [verdict](Self::verdict), or [`ALONE`].
+    pub fn sort(&mut self, batch: &FlowBatch, sorted: &mut Vec<u32>) {
+        self.values.learn(&mut self.zones, batch);
+        sorted.clear();
+        let layout = Layout::of(&self.values, self.zones.classifier, batch);
+        if layout.bits > SHAPE_BITS {
+            sorted.resize(batch.rows, ALONE);
+            return;
+        }
+        if layout != self.layout || self.judged.is_full() {
+            self.judged.clear();
+            self.layout = layout;
+        }
+        let mut shapes = std::mem::take(&mut self.shapes);
+        shapes.clear();
+        shapes.resize(batch.rows, 0);
+        Shapes { shapes: &mut shapes, shift: 0 }.fill(&self.values, self.zones.classifier, batch);
+        for (row, shape) in shapes.iter().enumerate() {
+            let number = match self.judged.front(*shape) {
+                Some(number) => number,
+                None if *shape & NO_SHAPE != 0 => ALONE,
+                None => self.judge_shape(batch, row, *shape),
+            };
+            sorted.push(number);
+        }
+        self.shapes = shapes;
+    }
+
+    /// What all records with this number are, without their numbers and time.
+    pub fn verdict(&self, number: u32) -> &Verdict {
+        &self.verdicts[number as usize]
+    }
+
+    /// How many verdicts there are so far.
+    pub fn verdicts(&self) -> usize {
+        self.verdicts.len()
+    }
+
+    /// Judges a record of the batch that was [sorted](Self::sort) last.
+    pub fn judge(&mut self, batch: &FlowBatch, row: usize) -> Verdict {
+        Row { classifier: self.zones.classifier, batch, values: &self.values, row }
+            .judge(&mut self.missing_az_ids)
+    }
+
+    fn judge_shape(&mut self, batch: &FlowBatch, row: usize, shape: u64) -> u32 {
+        if let Some(number) = self.judged.find(shape) {
+            return number;
+        }
+        let verdict = self.judge(batch, row);
+        let number = if verdict.outcome == RecordOutcome::Bad {
+            // Somebody will want to know its row.
+            ALONE
+        } else {
+            let Verdict { outcome, key, inter_az, charges, .. } = verdict;
+            let next = self.verdicts.len() as u32;
+            let number = *self.numbers.entry((outcome, key, inter_az, charges)).or_insert(next);
+            if number == next {
+                self.verdicts.push(Verdict { bytes: 0, packets: 0, time: None, ..verdict });
+            }
+            number
+        };
+        self.judged.insert(shape, number);
+        number
+    }
+
+    /// The label value of a zone.
+    pub fn zone_name(&self, zone: ZoneId) -> Arc<str> {
+        match zone {
+            ZoneId::AWS => Arc::from("aws"),
+            ZoneId::INTERNET => Arc::from("internet"),
+            ZoneId::UNKNOWN => Arc::from("unknown"),
+            known => match self.zones.classifier.spec(known) {
+                Some(spec) => spec.name.clone(),
+                None => {
+                    let at = usize::from(known.0)
+                        - usize::from(ZoneId::FIRST_KNOWN)
+                        - self.zones.classifier.rules.zones.len();
+                    self.zones.names[at].clone()
+                }
+            },
+        }
+    }
+
+    /// The label value of a port group.
+    pub fn group_name(&self, group: GroupId) -> Arc<str> {
+        self.zones.classifier.group_name(group)
+    }
+
+    /// Zones that are configured without the az_id that the records show for them.
+    pub fn into_missing_az_ids(self) -> BTreeSet<(Arc<str>, Arc<str>)> {
+        self.missing_az_ids
+    }
+}
+
+/// The verdicts of the shapes that have been seen.
+#[derive(Debug)]
+struct Judged {
+    /// Those that were asked for last.
+    front: Box<[(u64, u32)]>,
+    all: HashMap<u64, u32>,
+}
+
+const FRONT: usize = 1 << 11;
+
+impl Default for Judged {
+    fn default() -> Self {
+        Self { front: vec![(NO_SHAPE, ALONE); FRONT].into(), all: HashMap::new() }
+    }
+}
+
+impl Judged {
+    fn place(shape: u64) -> usize {
+        (shape.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - FRONT.trailing_zeros())) as usize
+    }
+
+    #[inline]
+    fn front(&self, shape: u64) -> Option<u32> {
+        let (known, number) = self.front[Self::place(shape)];
+        (known == shape).then_some(number)
+    }
+
+    fn find(&mut self, shape: u64) -> Option<u32> {
+        let number = *self.all.get(&shape)?;
+        self.front[Self::place(shape)] = (shape, number);
+        Some(number)
+    }
+
+    fn insert(&mut self, shape: u64, number: u32) {
+        self.all.insert(shape, number);
+        self.front[Self::place(shape)] = (shape, number);
+    }
+
+    fn is_full(&self) -> bool {
+        self.all.len() > limits::SHAPES
+    }
+
+    fn clear(&mut self) {
+        self.all.clear();
+        self.front.fill((NO_SHAPE, ALONE));
+    }
+}
+
+/// Which bits of a shape are whose. As long as it is the same, equal numbers are equal shapes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Layout {
+    /// For each column the bits of its classes; `None` where there is no such column.
+    columns: Vec<Option<u32>>,
+    bits: u32,
+}
+
+impl Layout {
+    fn of(values: &Values, classifier: &Classifier, batch: &FlowBatch) -> Self {
+        let mut columns = Vec::with_capacity(32);
+        each_column(values, batch, |index, classes, bits| {
+            columns.push(index.and(classes).map(|_| bits));
+        });
+        for (plain, packet) in sides(values, batch) {
+            columns.push(plain.0.zip(packet.0).map(|_| 1));
+        }
+        let has = |column: &Option<IntColumn>, bits| column.as_ref().map(|_| bits);
+        let ports = classifier.ports.bits();
+        columns.push(has(&batch.srcport, 0).or(has(&batch.dstport, 0)).map(|_| ports));
+        columns.push(has(&batch.traffic_path, PATH_BITS));
+        let bits = columns.iter().flatten().sum();
+        Self { columns, bits }
+    }
+}
+
+/// The index of each column of dictionaries, its classes and their bits, always in the same order.
+fn each_column<'v>(
+    values: &'v Values,
+    batch: &'v FlowBatch,
+    mut each: impl FnMut(Option<&'v [u32]>, Option<&'v [u32]>, u32),
+) {
+    macro_rules! columns {
+        ($($column:ident)*; $($address:ident)*) => {
+            $(each(index(&batch.$column), Some(&values.$column.classes), values.$column.bits());)*
+            $(each(
+                index(&batch.$address),
+                Some(&values.$address.meanings.classes),
+                values.$address.meanings.bits(),
+            );)*
+        };
+    }
+    columns!(
+        interface_id resource_id interface_type az_id next_hop_interface_id next_hop_interface_type
+        next_hop_az_id pkt_src_aws_service pkt_dst_aws_service flow_direction action log_status;
+        srcaddr dstaddr pkt_srcaddr pkt_dstaddr
+    );
+}
+
+fn index<T>(column: &Option<DictColumn<T>>) -> Option<&[u32]> {
+    column.as_ref().map(|column| &column.index[..])
+}
+
+type AddressColumn<'v> = (Option<&'v [u32]>, &'v Addresses);
+
+/// Plain and packet addresses of the source, and of the destination.
+fn sides<'v>(values: &'v Values, batch: &'v FlowBatch) -> [(AddressColumn<'v>, AddressColumn<'v>); 2] {
+    [
+        ((index(&batch.srcaddr), &values.srcaddr), (index(&batch.pkt_srcaddr), &values.pkt_srcaddr)),
+        ((index(&batch.dstaddr), &values.dstaddr), (index(&batch.pkt_dstaddr), &values.pkt_dstaddr)),
+    ]
+}
+
+/// Bits of [`path_class`].
+const PATH_BITS: u32 = 2;
+
+/// What of `traffic_path` bears on charges: none, the gateway endpoint, an internet gateway, any other.
+fn path_class(cell: i64) -> u64 {
+    match cell {
+        i64::MIN..=0 => u64::from(cell < 0 && cell > IntColumn::HIGHEST_MARK) * 3,
+        7 => 1,
+        2 | 8 => 2,
+        _ => 3,
+    }
+}
+
+/// Shapes in the making: column after column takes the next bits.
+struct Shapes<'s> {
+    shapes: &'s mut [u64],
+    shift: u32,
+}
+
+impl Shapes<'_> {
+    fn fill(&mut self, values: &Values, classifier: &Classifier, batch: &FlowBatch) {
+        each_column(values, batch, |index, classes, bits| {
+            if let (Some(index), Some(classes)) = (index, classes) {
+                self.classes(index, classes, bits);
+            }
+        });
+        for (plain, packet) in sides(values, batch) {
+            if let (Some(plain_index), Some(packet_index)) = (plain.0, packet.0) {
+                self.sameness((plain_index, &plain.1.numbers), (packet_index, &packet.1.numbers));
+            }
+        }
+        self.ports(classifier, batch);
+        if let Some(path) = &batch.traffic_path {
+            for (shape, cell) in self.shapes.iter_mut().zip(path.cells()) {
+                *shape |= path_class(*cell) << self.shift;
+            }
+        }
+        self.refuse(&batch.malformed, |malformed| *malformed);
+        self.refuse(batch.bytes.cells(), |bytes| *bytes < 0);
+        if let Some(packets) = &batch.packets {
+            self.refuse(packets.cells(), |packets| *packets < 0 && *packets != IntColumn::NULL);
+        }
+    }
+
+    fn classes(&mut self, index: &[u32], classes: &[u32], bits: u32) {
+        if bits == 0 {
+            return;
+        }
+        for (shape, at) in self.shapes.iter_mut().zip(index) {
+            *shape |= u64::from(classes[*at as usize]) << self.shift;
+        }
+        self.shift += bits;
+    }
+
+    fn sameness(&mut self, plain: (&[u32], &[u64]), packet: (&[u32], &[u64])) {
+        for ((shape, a), b) in self.shapes.iter_mut().zip(plain.0).zip(packet.0) {
+            *shape |= u64::from(plain.1[*a as usize] == packet.1[*b as usize]) << self.shift;
+        }
+        self.shift += 1;
+    }
+
+    fn ports(&mut self, classifier: &Classifier, batch: &FlowBatch) {
+        let bits = classifier.ports.bits();
+        let port = |cell: i64| u16::try_from(cell).ok();
+        let sound = |cell: i64| port(cell).is_some() || cell == IntColumn::NULL;
+        let mut put = |at: usize, source: i64, destination: i64| {
+            let group = classifier.ports.find(port(source), port(destination));
+            let alone = if sound(source) && sound(destination) { 0 } else { NO_SHAPE };
+            self.shapes[at] |= (u64::from(group.index()) << self.shift) | alone;
+        };
+        match (&batch.srcport, &batch.dstport) {
+            (None, None) => return,
+            (Some(source), Some(destination)) => {
+                let both = source.cells().iter().zip(destination.cells());
+                both.enumerate().for_each(|(at, (source, destination))| put(at, *source, *destination));
+            }
+            (Some(source), None) => {
+                source.cells().iter().enumerate().for_each(|(at, cell)| put(at, *cell, IntColumn::NULL));
+            }
+            (None, Some(destination)) => {
+                destination.cells().iter().enumerate().for_each(|(at, cell)| put(at, IntColumn::NULL, *cell));
+            }
+        }
+        self.shift += bits;
+    }
+
+    fn refuse<T>(&mut self, cells: &[T], is_unsound: impl Fn(&T) -> bool) {
+        for (shape, cell) in self.shapes.iter_mut().zip(cells) {
+            *shape |= u64::from(is_unsound(cell)) << SHAPE_BITS;
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "shapes_tests.rs"]
+mod tests;

@@ -1,0 +1,122 @@
+//! A column of a batch in the making, for the decoders that do not go by way of Arrow.
+
+use super::{
+    Action, AddrCell, AwsService, Direction, Field, IntColumn, InterfaceType, LogStatus, batch::Column,
+    columns::Kind, interned::Interned, values,
+};
+use crate::limits;
+
+/// By what the values of a column become.
+#[derive(Debug)]
+pub(super) enum Builder {
+    Text(Interned<Option<std::sync::Arc<str>>>),
+    Address(Interned<AddrCell>),
+    InterfaceType(Interned<InterfaceType>),
+    AwsService(Interned<AwsService>),
+    Direction(Interned<Direction>),
+    Action(Interned<Action>),
+    LogStatus(Interned<LogStatus>),
+    Integer(IntColumn),
+}
+
+impl Builder {
+    pub(super) fn new(field: Field) -> Self {
+        match field.kind() {
+            Kind::Text => Self::Text(Interned::new(values::text)),
+            Kind::Address => Self::Address(Interned::new(values::address)),
+            Kind::InterfaceType => Self::InterfaceType(Interned::new(values::interface_type)),
+            Kind::AwsService => Self::AwsService(Interned::new(values::aws_service)),
+            Kind::Direction => Self::Direction(Interned::new(values::direction)),
+            Kind::Action => Self::Action(Interned::new(values::action)),
+            Kind::LogStatus => Self::LogStatus(Interned::new(values::log_status)),
+            Kind::Integer => Self::Integer(IntColumn::with_capacity(limits::BATCH_ROWS)),
+        }
+    }
+
+    /// Appends the value of a row as text.
+    pub(super) fn push(&mut self, text: &[u8]) {
+        match self {
+            Self::Text(column) => column.push(text),
+            Self::Address(column) => column.push(text),
+            Self::InterfaceType(column) => column.push(text),
+            Self::AwsService(column) => column.push(text),
+            Self::Direction(column) => column.push(text),
+            Self::Action(column) => column.push(text),
+            Self::LogStatus(column) => column.push(text),
+            Self::Integer(column) => column.push(values::integer(text)),
+        }
+    }
+
+    /// The column, which begins anew.
+    pub(super) fn take(&mut self) -> Column {
+        match self {
+            Self::Text(column) => Column::Text(column.take()),
+            Self::Address(column) => Column::Address(column.take()),
+            Self::InterfaceType(column) => Column::InterfaceType(column.take()),
+            Self::AwsService(column) => Column::AwsService(column.take()),
+            Self::Direction(column) => Column::Direction(column.take()),
+            Self::Action(column) => Column::Action(column.take()),
+            Self::LogStatus(column) => Column::LogStatus(column.take()),
+            Self::Integer(column) => Column::Integer(begin_anew(column)),
+        }
+    }
+
+    /// The column as one of text, `None` where it has integers.
+    pub(super) fn texts(&mut self) -> Option<&mut dyn Texts> {
+        Some(match self {
+            Self::Text(column) => column,
+            Self::Address(column) => column,
+            Self::InterfaceType(column) => column,
+            Self::AwsService(column) => column,
+            Self::Direction(column) => column,
+            Self::Action(column) => column,
+            Self::LogStatus(column) => column,
+            Self::Integer(_) => return None,
+        })
+    }
+}
+
+/// A column as it was; what is built begins anew.
+pub(super) fn begin_anew(column: &mut IntColumn) -> IntColumn {
+    std::mem::replace(column, IntColumn::with_capacity(limits::BATCH_ROWS))
+}
+
+/// A column of text, whatever its values become.
+pub(super) trait Texts {
+    /// [`Interned::give`]
+    fn give(&mut self, texts: &[&[u8]]);
+    /// [`Interned::push_given`]
+    fn push_given(&mut self, places: &[u32]) -> bool;
+    /// [`Interned::push_nulls`]
+    fn push_nulls(&mut self, rows: usize);
+    /// Appends rows, each text behind its length in four bytes. Says how many bytes they took; `None` when they end
+    /// before their rows do, or one is not `sound`.
+    fn push_plain(&mut self, bytes: &[u8], rows: usize, sound: fn(&[u8]) -> bool) -> Option<usize>;
+}
+
+impl<T: Clone> Texts for Interned<T> {
+    fn give(&mut self, texts: &[&[u8]]) {
+        self.give(texts.iter().copied());
+    }
+
+    fn push_given(&mut self, places: &[u32]) -> bool {
+        self.push_given(places)
+    }
+
+    fn push_nulls(&mut self, rows: usize) {
+        self.push_nulls(rows);
+    }
+
+    fn push_plain(&mut self, bytes: &[u8], rows: usize, sound: fn(&[u8]) -> bool) -> Option<usize> {
+        let mut rest = bytes;
+        for _ in 0..rows {
+            let (length, behind) = rest.split_first_chunk::<4>()?;
+            let (text, behind) = behind.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+            if !self.push_if(text, sound) {
+                return None;
+            }
+            rest = behind;
+        }
+        Some(bytes.len() - rest.len())
+    }
+}

@@ -1,0 +1,250 @@
+//! One column chunk to one column, for the encodings that nearly all files have: values as they are or as places in a
+//! dictionary, definition levels as run lengths.
+//!
+//! The general reader of the library goes by way of Arrow's arrays; from here a dictionary reaches the batches as it is
+//! in the file. Refuses to know more encodings and types: [`parquet`](super::parquet) gives those to the
+//! library. Invariant: for the same chunk both give the same cells, or both refuse it.
+
+use ::parquet::basic::{Encoding, Type as PhysicalType};
+use bytes::Bytes;
+
+use super::{
+    IntColumn,
+    builder::{Builder, Texts},
+    hybrid::Hybrid,
+    lengths,
+    pages::{Column, Content, Header, Pages},
+    quarantine, unpack,
+};
+use crate::{
+    limits,
+    model::{Quarantine, QuarantineReason},
+};
+
+/// A chunk that is being read.
+#[derive(Debug)]
+pub(super) struct Chunk {
+    column: Column,
+    pages: Pages,
+    page: Option<Page>,
+    text: Text,
+    /// Of a column of integers.
+    dictionary: IntColumn,
+    /// Places in the dictionary, while they are looked up.
+    places: Vec<u32>,
+}
+
+/// What text may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Text {
+    /// Annotated as such: UTF-8.
+    Utf8,
+    /// Any bytes.
+    Bytes,
+}
+
+impl Text {
+    fn sound(self) -> fn(&[u8]) -> bool {
+        const MOST: usize = limits::PARQUET_VALUE_BYTES;
+        match self {
+            Self::Utf8 => |text| text.len() <= MOST && std::str::from_utf8(text).is_ok(),
+            Self::Bytes => |text| text.len() <= MOST,
+        }
+    }
+}
+
+/// A data page, decompressed.
+#[derive(Debug)]
+struct Page {
+    left: usize,
+    /// `None`: every value is there.
+    levels: Option<Hybrid>,
+    values: Values,
+}
+
+#[derive(Debug)]
+enum Values {
+    Places(Hybrid),
+    Plain { bytes: Bytes, at: usize },
+}
+
+impl Chunk {
+    pub(super) fn new(column: Column, pages: Pages, text: Text) -> Self {
+        Self { column, pages, page: None, text, dictionary: IntColumn::default(), places: Vec::new() }
+    }
+
+    /// Appends the next rows to a column, which has to be of the chunk's type.
+    pub(super) fn read(&mut self, mut rows: usize, into: &mut Builder) -> Result<(), Quarantine> {
+        while rows > 0 {
+            let mut page = match self.page.take() {
+                Some(page) => page,
+                None => self.next_page(into)?,
+            };
+            let most = rows.min(page.left);
+            let (level, count) = match &mut page.levels {
+                None => (1, most),
+                Some(levels) => levels.stretch(most).ok_or_else(|| corrupt("a page lacks levels"))?,
+            };
+            if level == 0 {
+                match &mut *into {
+                    Builder::Integer(column) => column.push_nulls(count),
+                    other => texts(other)?.push_nulls(count),
+                }
+            } else {
+                self.values(&mut page, count, into)?;
+            }
+            rows -= count;
+            page.left -= count;
+            if page.left > 0 {
+                self.page = Some(page);
+            } else if let Values::Plain { bytes, at } = &page.values
+                && self.column.physical == PhysicalType::BYTE_ARRAY
+            {
+                // The library looks at what is behind the last value as well.
+                lengths::plain(&bytes[*at..]).map_err(corrupt)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens the next data page, and the dictionary before it.
+    fn next_page(&mut self, into: &mut Builder) -> Result<Page, Quarantine> {
+        loop {
+            let (header, body) = self.pages.next()?.ok_or_else(|| corrupt("it lacks values"))?;
+            let bytes = unpack::decompressed(&self.column, &header, &body).map_err(corrupt)?;
+            match &header.content {
+                Content::Dictionary { values, .. } => self.load(&bytes, *values as usize, into)?,
+                Content::Data { .. } | Content::DataV2 { .. } => return self.open(&header, &bytes),
+                Content::Index => return Err(corrupt("an index page among the data")),
+            }
+        }
+    }
+
+    fn load(&mut self, bytes: &Bytes, values: usize, into: &mut Builder) -> Result<(), Quarantine> {
+        let short = || corrupt("a dictionary that ends too early");
+        if let Builder::Integer(_) = into {
+            let mut dictionary = IntColumn::with_capacity(values);
+            push_integers(self.column.physical, bytes, values, &mut dictionary).ok_or_else(short)?;
+            self.dictionary = dictionary;
+            return Ok(());
+        }
+        let sound = self.text.sound();
+        // The guard has seen that there is room for so many lengths.
+        let mut found: Vec<&[u8]> = Vec::with_capacity(values);
+        let mut rest = &bytes[..];
+        for _ in 0..values {
+            let (length, behind) = rest.split_first_chunk::<4>().ok_or_else(short)?;
+            let length = u32::from_le_bytes(*length) as usize;
+            let (text, behind) = behind.split_at_checked(length).ok_or_else(short)?;
+            if !sound(text) {
+                return Err(unsound());
+            }
+            found.push(text);
+            rest = behind;
+        }
+        lengths::plain(rest).map_err(corrupt)?;
+        texts(into)?.give(&found);
+        Ok(())
+    }
+
+    fn open(&self, header: &Header, bytes: &Bytes) -> Result<Page, Quarantine> {
+        let short = || corrupt("a page that ends within its levels");
+        let left = header.content.values() as usize;
+        let (levels, at) = match &header.content {
+            Content::Data { values, .. } if self.column.optional => {
+                let end = unpack::level_bytes(Encoding::RLE, *values, bytes).map_err(corrupt)?;
+                (Some(4..end), end)
+            }
+            Content::DataV2 { .. } => {
+                let end = header.level_bytes();
+                (self.column.optional.then_some(0..end), end)
+            }
+            _ => (None, 0),
+        };
+        let slice = |range: std::ops::Range<usize>| {
+            (range.start <= range.end && range.end <= bytes.len()).then(|| bytes.slice(range)).ok_or_else(short)
+        };
+        let mut values = slice(at..bytes.len())?;
+        let levels = levels.map(slice).transpose()?.map(|levels| hybrid(levels, 1)).transpose()?;
+        let values = if header.content.needs_dictionary() {
+            // A page of nulls may have not even a width.
+            let width = if values.is_empty() { 0 } else { values.split_to(1)[0] };
+            Values::Places(hybrid(values, width)?)
+        } else {
+            Values::Plain { bytes: values, at: 0 }
+        };
+        Ok(Page { left, levels, values })
+    }
+
+    /// Appends values that are there.
+    fn values(&mut self, page: &mut Page, count: usize, into: &mut Builder) -> Result<(), Quarantine> {
+        match &mut page.values {
+            Values::Places(places) => {
+                self.places.resize(count, 0);
+                if places.read(&mut self.places) < count {
+                    return Err(corrupt("a page lacks values"));
+                }
+                let inside = match into {
+                    Builder::Integer(column) => look_up(&self.dictionary, &self.places, column),
+                    other => texts(other)?.push_given(&self.places),
+                };
+                if inside { Ok(()) } else { Err(corrupt("a value beyond the end of its dictionary")) }
+            }
+            Values::Plain { bytes, at } => {
+                let bytes = &bytes[*at..];
+                *at += match into {
+                    Builder::Integer(column) => {
+                        let taken = push_integers(self.column.physical, bytes, count, column);
+                        taken.ok_or_else(|| corrupt("a page lacks values"))?
+                    }
+                    other => {
+                        texts(other)?.push_plain(bytes, count, self.text.sound()).ok_or_else(unsound)?
+                    }
+                };
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Appends so many integers, and says how many bytes they took; `None` where there are not as many.
+fn push_integers(kind: PhysicalType, bytes: &[u8], count: usize, column: &mut IntColumn) -> Option<usize> {
+    let size: usize = if kind == PhysicalType::INT32 { 4 } else { 8 };
+    let bytes = bytes.get(..count.checked_mul(size)?)?;
+    if kind == PhysicalType::INT32 {
+        column.extend(bytes.as_chunks::<4>().0.iter().map(|value| i64::from(i32::from_le_bytes(*value))));
+    } else {
+        column.extend(bytes.as_chunks::<8>().0.iter().map(|value| i64::from_le_bytes(*value)));
+    }
+    Some(bytes.len())
+}
+
+fn look_up(dictionary: &IntColumn, places: &[u32], column: &mut IntColumn) -> bool {
+    let mut inside = true;
+    let dictionary = dictionary.cells();
+    column.extend(places.iter().map(|place| {
+        let value = dictionary.get(*place as usize);
+        inside &= value.is_some();
+        value.copied().unwrap_or_default()
+    }));
+    inside
+}
+
+fn texts(builder: &mut Builder) -> Result<&mut dyn Texts, Quarantine> {
+    builder.texts().ok_or_else(|| corrupt("text among integers"))
+}
+
+fn hybrid(bytes: Bytes, width: u8) -> Result<Hybrid, Quarantine> {
+    Hybrid::new(bytes, width).map_err(|_| corrupt(format!("places of {width} bits")))
+}
+
+fn unsound() -> Quarantine {
+    corrupt(format!(
+        "a text that ends beyond its page, is longer than {} bytes or is no UTF-8",
+        limits::PARQUET_VALUE_BYTES
+    ))
+}
+
+fn corrupt(detail: impl Into<String>) -> Quarantine {
+    quarantine(QuarantineReason::Corrupt, detail)
+}

@@ -1,0 +1,280 @@
+//! The distinct values of a text column.
+//!
+//! Invariant: a value is parsed once for as long as it is remembered, and a row costs a look-up, no allocation.
+
+use std::{hash::BuildHasher as _, ops::Range, sync::Arc};
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+
+use super::{DictColumn, DictionaryId};
+use crate::limits;
+
+/// A column in the making, with the values that it and the batches before it have.
+#[derive(Debug)]
+pub(super) struct Interned<T> {
+    parse: fn(&[u8]) -> T,
+    id: DictionaryId,
+    values: Arc<Vec<T>>,
+    /// Values that were given as a dictionary. Only those behind them are looked up by their text.
+    given: usize,
+    known: Vec<Known>,
+    /// The text of the values that are longer than [`Known::words`], end to end.
+    text: Vec<u8>,
+    /// Places in `known`, by a hash that anybody can work out: most look-ups end here.
+    front: Box<[u32]>,
+    /// The same by a hash that nobody can foresee, where others took the place.
+    places: HashTable<u32>,
+    hasher: DefaultHashBuilder,
+    index: Vec<u32>,
+}
+
+/// The text of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Known {
+    len: u32,
+    /// All of a text of up to [`SHORT`] bytes; of a longer one its beginning and end.
+    words: [u64; 3],
+    /// Where a longer one is, else 0.
+    start: u32,
+}
+
+/// Bytes that [`Known::words`] can hold. An interface id has 21.
+const SHORT: usize = 24;
+
+const FRONT: usize = 1 << 12;
+
+const NOWHERE: u32 = u32::MAX;
+
+impl<T: Clone> Interned<T> {
+    pub(super) fn new(parse: fn(&[u8]) -> T) -> Self {
+        Self {
+            parse,
+            id: DictionaryId::next(),
+            values: Arc::default(),
+            given: 0,
+            known: Vec::new(),
+            text: Vec::new(),
+            front: Box::default(),
+            places: HashTable::new(),
+            hasher: DefaultHashBuilder::default(),
+            index: Vec::with_capacity(limits::BATCH_ROWS),
+        }
+    }
+
+    /// Begins anew with the values of a dictionary, and behind them null.
+    pub(super) fn give<'t>(&mut self, texts: impl Iterator<Item = &'t [u8]>) {
+        self.forget();
+        let mut values: Vec<T> = texts.map(self.parse).collect();
+        values.push((self.parse)(b""));
+        self.given = values.len();
+        self.values = Arc::new(values);
+    }
+
+    /// Appends rows by their places in the dictionary that was [given](Self::give). `false`: one is beyond its end.
+    pub(super) fn push_given(&mut self, places: &[u32]) -> bool {
+        self.index.extend_from_slice(places);
+        let last = places.iter().copied().max();
+        last.is_none_or(|last| (last as usize) + 1 < self.given)
+    }
+
+    /// Appends rows of null.
+    pub(super) fn push_nulls(&mut self, rows: usize) {
+        let place = match self.given.checked_sub(1) {
+            Some(place) => place as u32,
+            None => self.place(b""),
+        };
+        self.index.resize(self.index.len() + rows, place);
+    }
+
+    /// Appends the value of a row.
+    pub(super) fn push(&mut self, text: &[u8]) {
+        let place = self.place(text);
+        self.index.push(place);
+    }
+
+    /// Appends the value of a row, if its text is one of those before or sound.
+    pub(super) fn push_if(&mut self, text: &[u8], sound: impl Fn(&[u8]) -> bool) -> bool {
+        let words = words(text);
+        let slot = slot(words, text.len());
+        let place = match self.front_place(text, words, slot) {
+            Some(place) => place,
+            None if sound(text) => self.place_behind(text, words, slot),
+            None => return false,
+        };
+        self.index.push(place);
+        true
+    }
+
+    fn place(&mut self, text: &[u8]) -> u32 {
+        let words = words(text);
+        let slot = slot(words, text.len());
+        self.front_place(text, words, slot).unwrap_or_else(|| self.place_behind(text, words, slot))
+    }
+
+    #[inline]
+    fn front_place(&self, text: &[u8], words: [u64; 3], slot: usize) -> Option<u32> {
+        let at = *self.front.get(slot)?;
+        let known = self.known.get(at as usize)?;
+        let same = known.words == words
+            && known.len as usize == text.len()
+            && (text.len() <= SHORT || self.text[known.range()] == *text);
+        same.then_some(self.given as u32 + at)
+    }
+
+    fn place_behind(&mut self, text: &[u8], words: [u64; 3], slot: usize) -> u32 {
+        if self.front.is_empty() {
+            self.front = vec![NOWHERE; FRONT].into_boxed_slice();
+        }
+        let Self { hasher, places, known, text: all, .. } = self;
+        let len = text.len();
+        let hash = hasher.hash_one((words, len));
+        let is = |at: &u32| {
+            let known = &known[*at as usize];
+            known.words == words
+                && known.len as usize == len
+                && (len <= SHORT || all[known.range()] == *text)
+        };
+        let at = match places.find(hash, is) {
+            Some(at) => *at,
+            None => {
+                let at = known.len() as u32;
+                let start = if len > SHORT { all.len() as u32 } else { 0 };
+                if len > SHORT {
+                    all.extend_from_slice(text);
+                }
+                known.push(Known { len: len as u32, words, start });
+                places.insert_unique(hash, at, |at| {
+                    let known = &known[*at as usize];
+                    hasher.hash_one((known.words, known.len as usize))
+                });
+                Arc::make_mut(&mut self.values).push((self.parse)(text));
+                at
+            }
+        };
+        self.front[slot] = at;
+        self.given as u32 + at
+    }
+
+    /// The column, which begins anew. Its values are those of the batches before and its own.
+    pub(super) fn take(&mut self) -> DictColumn<T> {
+        let index = std::mem::replace(&mut self.index, Vec::with_capacity(limits::BATCH_ROWS));
+        let column = DictColumn { values: self.values.clone(), index, dictionary: self.id };
+        if self.known.len() > limits::INTERNED_VALUES || self.text.len() > limits::INTERNED_BYTES {
+            let given = self.values[..self.given].to_vec();
+            self.forget();
+            self.given = given.len();
+            self.values = Arc::new(given);
+        }
+        column
+    }
+
+    fn forget(&mut self) {
+        self.id = DictionaryId::next();
+        self.values = Arc::default();
+        self.given = 0;
+        self.known.clear();
+        self.text.clear();
+        self.front.fill(NOWHERE);
+        self.places.clear();
+    }
+}
+
+impl Known {
+    fn range(&self) -> Range<usize> {
+        self.start as usize..(self.start + self.len) as usize
+    }
+}
+
+/// Up to [`SHORT`] bytes as numbers, which together with the length are as good as the bytes; of more the first
+/// sixteen and the last eight.
+fn words(text: &[u8]) -> [u64; 3] {
+    let word = |at: usize| {
+        text.get(at..).and_then(<[u8]>::first_chunk::<8>).map_or(0, |bytes| u64::from_le_bytes(*bytes))
+    };
+    match text.len() {
+        len @ 17.. => [word(0), word(8), word(len - 8)],
+        len @ 8..=16 => [word(0), word(len - 8), 0],
+        len @ 4..=7 => {
+            let half = |at: usize| {
+                let bytes = text.get(at..).and_then(<[u8]>::first_chunk::<4>);
+                bytes.map_or(0, |bytes| u64::from(u32::from_le_bytes(*bytes)))
+            };
+            [half(0) | (half(len - 4) << 32), 0, 0]
+        }
+        _ => [text.iter().fold(0, |word, byte| (word << 8) | u64::from(*byte)), 0, 0],
+    }
+}
+
+fn slot(words: [u64; 3], len: usize) -> usize {
+    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mixed = (words[0] ^ words[1].rotate_left(23) ^ words[2].rotate_left(47)).wrapping_mul(ODD);
+    let mixed = (mixed ^ (mixed >> 32) ^ len as u64).wrapping_mul(ODD);
+    (mixed >> (64 - FRONT.trailing_zeros())) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column_of(interned: &mut Interned<Vec<u8>>, texts: &[Vec<u8>]) -> DictColumn<Vec<u8>> {
+        texts.iter().for_each(|text| interned.push(text));
+        interned.take()
+    }
+
+    #[test]
+    fn every_text_is_found_again_whatever_its_length() {
+        let mut interned = Interned::new(<[u8]>::to_vec);
+        let texts: Vec<Vec<u8>> = (0..60_u8)
+            .flat_map(|len| {
+                (0..=len).map(move |at| {
+                    let mut text = vec![b'a'; usize::from(len)];
+                    if let Some(byte) = text.get_mut(usize::from(at)) {
+                        *byte = b'b';
+                    }
+                    text
+                })
+            })
+            .collect();
+        for _ in 0..3 {
+            let column = column_of(&mut interned, &texts);
+            for (row, text) in texts.iter().enumerate() {
+                assert_eq!(column.get(row), text);
+            }
+            let mut distinct = texts.clone();
+            distinct.sort();
+            distinct.dedup();
+            assert_eq!(column.values.len(), distinct.len());
+        }
+    }
+
+    #[test]
+    fn a_dictionary_goes_on_or_is_another_one() {
+        let mut interned = Interned::new(<[u8]>::to_vec);
+        let number = |number: usize| format!("10.0.{number}").into_bytes();
+        let mut before = column_of(&mut interned, &[number(0)]);
+        for batch in 1..20 {
+            let texts: Vec<_> = (0..limits::BATCH_ROWS).map(|row| number(batch * 5_000 + row)).collect();
+            let column = column_of(&mut interned, &texts);
+            assert!(texts.iter().enumerate().all(|(row, text)| column.get(row) == text));
+            if column.dictionary == before.dictionary {
+                assert!(column.values.starts_with(&before.values));
+            }
+            assert!(column.values.len() <= limits::INTERNED_VALUES + limits::BATCH_ROWS);
+            before = column;
+        }
+    }
+
+    #[test]
+    fn given_values_stay_and_others_stand_behind_them() {
+        let mut interned = Interned::new(<[u8]>::to_vec);
+        interned.give([&b"x"[..], b"y"].into_iter());
+        assert!(interned.push_given(&[1, 0]));
+        interned.push_nulls(1);
+        interned.push(b"y");
+        interned.push(b"");
+        let column = interned.take();
+        let texts: Vec<&[u8]> = (0..5).map(|row| &column.get(row)[..]).collect();
+        assert_eq!(texts, [&b"y"[..], b"x", b"", b"y", b""]);
+        assert!(!interned.push_given(&[2]), "null is not one of its values");
+    }
+}
