@@ -53,6 +53,9 @@ pub const NAT_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 3, 250);
 /// 2025-12-09T10:00:00Z
 pub const HOUR: i64 = 1_765_274_400;
 
+/// A file has the records that ended in five minutes.
+const SLOT: i64 = 300;
+
 const NODES: usize = 40;
 const PODS: usize = 25;
 const PORTS: [i32; 10] = [4080, 4090, 4101, 4102, 4107, 4201, 4202, 4207, 443, 9090];
@@ -67,6 +70,8 @@ struct Node {
 
 pub struct Traffic {
     rng: Rng,
+    /// When its slot begins.
+    slot: i64,
     nodes: Vec<Node>,
     /// Addresses on the internet; the first ones have most of the traffic.
     remotes: Vec<Ipv4Addr>,
@@ -78,8 +83,16 @@ impl Traffic {
     pub fn new(seed: u64) -> Self {
         let mut rng = Rng::with_seed(9843);
         let mut node = |zone: usize, number: usize| Node {
-            interface: format!("eni-{:017x}", rng.u64(..) >> 4 | 1 << 60).chars().take(21).collect::<String>().into(),
-            instance: format!("i-{:017x}", rng.u64(..) >> 4 | 1 << 60).chars().take(19).collect::<String>().into(),
+            interface: format!("eni-{:017x}", rng.u64(..) >> 4 | 1 << 60)
+                .chars()
+                .take(21)
+                .collect::<String>()
+                .into(),
+            instance: format!("i-{:017x}", rng.u64(..) >> 4 | 1 << 60)
+                .chars()
+                .take(19)
+                .collect::<String>()
+                .into(),
             az_id: ZONES[zone].1.into(),
             address: Ipv4Addr::new(10, 0, (zone * 4 + number / 200) as u8, (10 + number % 200) as u8),
             pods: (0..PODS)
@@ -89,15 +102,25 @@ impl Traffic {
                 })
                 .collect(),
         };
-        let nodes: Vec<Node> =
-            (0..ZONES.len()).flat_map(|zone| (0..NODES).map(move |number| (zone, number))).map(|(zone, number)| node(zone, number)).collect();
+        let nodes: Vec<Node> = (0..ZONES.len())
+            .flat_map(|zone| (0..NODES).map(move |number| (zone, number)))
+            .map(|(zone, number)| node(zone, number))
+            .collect();
         let mut nat = node(0, 0);
         nat.interface = NAT_INTERFACE.into();
         nat.address = NAT_ADDRESS;
         let remotes = (0..3_000)
-            .map(|_| Ipv4Addr::new(*rng.choice(&[52, 54, 3, 13, 203]).unwrap_or(&52), rng.u8(1..250), rng.u8(..), rng.u8(1..)))
+            .map(|_| {
+                Ipv4Addr::new(
+                    *rng.choice(&[52, 54, 3, 13, 203]).unwrap_or(&52),
+                    rng.u8(1..250),
+                    rng.u8(..),
+                    rng.u8(1..),
+                )
+            })
             .collect();
-        Self { rng: Rng::with_seed(seed), nodes, remotes, account: "123456789012".into(), nat }
+        let slot = HOUR + SLOT * (seed % 12).cast_signed();
+        Self { rng: Rng::with_seed(seed), slot, nodes, remotes, account: "123456789012".into(), nat }
     }
 
     /// At least so many records: all of each flow.
@@ -115,7 +138,7 @@ impl Traffic {
     }
 
     fn flow(&mut self) -> Record {
-        let end = HOUR + self.rng.i64(0..3_600);
+        let end = self.slot + self.rng.i64(0..SLOT);
         let u = self.rng.f64();
         let bytes = 52 + (200_000.0 * u * u * u) as i64;
         Record {
@@ -212,8 +235,8 @@ impl Traffic {
             interface_id: Some(node.interface.clone()),
             instance_id: Some(node.instance.clone()),
             az_id: Some(node.az_id.clone()),
-            start: Some(HOUR),
-            end: Some(HOUR + 60),
+            start: Some(self.slot),
+            end: Some(self.slot + 60),
             log_status: LogStatus::NoData,
             ..Record::default()
         });
@@ -235,6 +258,10 @@ impl Variant {
 
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|(_, known)| *known == name).map(|(variant, _)| variant)
+    }
+
+    pub fn name(self) -> &'static str {
+        Self::ALL.into_iter().find(|(variant, _)| *variant == self).map_or("", |(_, name)| name)
     }
 
     pub fn extension(self) -> &'static str {

@@ -12,7 +12,7 @@ use std::{
     sync::Arc,
 };
 
-use lanes::{Lane, Lanes};
+use lanes::{Lane, Lanes, Records};
 
 use crate::{
     classify::{ALONE, Classifier, ObjectClassifier, Verdict, VerdictKey},
@@ -151,37 +151,40 @@ impl<'p> Sums<'p> {
         sorted: &[u32],
         object: &mut ObjectClassifier<'_>,
     ) -> Result<(), DecodeError> {
-        let bytes = batch.bytes.cells();
-        let (packets, end, start) = (cells(&batch.packets), cells(&batch.end), cells(&batch.start));
+        let (end, start) = (cells(&batch.end), cells(&batch.start));
         let time_of = |row: usize| {
-            let end = end.get(row).copied().unwrap_or(IntColumn::NULL);
-            let is_mark = end <= IntColumn::HIGHEST_MARK;
-            if is_mark { start.get(row).copied().unwrap_or(IntColumn::NULL) } else { end }
+            let present = |cells: &[i64]| cells.get(row).copied().filter(|at| *at > IntColumn::HIGHEST_MARK);
+            present(end).or_else(|| present(start))
+        };
+        let records = Records {
+            sorted,
+            times: if end.is_empty() { start } else { end },
+            bytes: batch.bytes.cells(),
+            packets: cells(&batch.packets),
         };
         self.lanes.make_room(object);
-        let (mut place, mut seconds, mut newest) = (self.lanes.place(self.partition.start), 0..0, i64::MIN);
-        for (row, number) in sorted.iter().enumerate() {
+        let (mut place, mut seconds) = (self.lanes.place(self.partition.start), 0..0);
+        let mut row = 0;
+        loop {
+            let (added, newest) = self.lanes.add_while(place, &seconds, &records.from(row));
+            if newest > i64::MIN {
+                self.newest = self.newest.max(Some(Timestamp(newest)));
+            }
+            row += added;
+            let Some(number) = sorted.get(row) else { return Ok(()) };
             if *number == ALONE {
                 self.add_alone(batch, row, object)?;
-                continue;
-            }
-            if self.lanes.is_traffic(*number) {
-                let time = time_of(row);
-                if seconds.contains(&time) {
-                    newest = newest.max(time);
-                } else {
-                    let hour = self.hour(Some(time).filter(|time| *time > IntColumn::HIGHEST_MARK));
+            } else {
+                if self.lanes.is_traffic(*number) {
+                    let hour = self.hour(time_of(row));
                     place = self.lanes.place(hour);
                     seconds = hour.start().max(self.earliest).0..hour.end().0.min(self.latest.0 + 1);
                 }
+                let packets = records.packets.get(row).copied().unwrap_or(0);
+                self.lanes.add(place, *number, records.bytes[row], packets);
             }
-            let packets = packets.get(row).map_or(0, |packets| packets.max(&0).unsigned_abs());
-            self.lanes.add(place, *number, bytes[row].unsigned_abs(), packets);
+            row += 1;
         }
-        if newest > i64::MIN {
-            self.newest = self.newest.max(Some(Timestamp(newest)));
-        }
-        Ok(())
     }
 
     /// Adds a record of the batch that was sorted last by itself.
@@ -209,7 +212,8 @@ impl<'p> Sums<'p> {
             if verdict.outcome == RecordOutcome::Counted {
                 let inter_az_bytes = if verdict.inter_az { bytes } else { 0 };
                 let sum = self.traffic.entry((hour, verdict.key)).or_default();
-                *sum = added(*sum, FlowCounts { flows, packets, bytes, inter_az_bytes }).map_err(too_large)?;
+                *sum =
+                    added(*sum, FlowCounts { flows, packets, bytes, inter_az_bytes }).map_err(too_large)?;
             }
             for charge in verdict.charges.iter() {
                 let sum = self.charged.entry((hour, verdict.key, charge)).or_default();
@@ -252,7 +256,9 @@ impl<'p> Sums<'p> {
         let known = self.noted.filter(|(dictionary, _)| *dictionary == column.dictionary);
         let known = known.map_or(0, |(_, values)| values);
         self.noted = Some((column.dictionary, column.values.len().max(known)));
-        for id in column.values.iter().skip(known).flatten().filter(|id| id.len() <= limits::INTERFACE_ID_BYTES) {
+        for id in
+            column.values.iter().skip(known).flatten().filter(|id| id.len() <= limits::INTERFACE_ID_BYTES)
+        {
             let mut hasher = DefaultHasher::new();
             id.hash(&mut hasher);
             let hash = hasher.finish();

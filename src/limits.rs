@@ -93,6 +93,9 @@ pub const PARQUET_PAGE_BYTES: usize = 64 << 20;
 /// dictionary. Twenty pages and dictionaries of 1 MiB, with [`PARQUET_DICTIONARY_VALUE_BYTES`] for each value.
 pub const PARQUET_OPEN_BYTES: u64 = 128 << 20;
 
+/// Memory of pages that a column keeps from row group to row group: one page as writers aim at.
+pub const PARQUET_KEPT_BYTES: usize = 2 << 20;
+
 /// What a value of a dictionary costs in memory beside its own bytes, once it is parsed.
 pub const PARQUET_DICTIONARY_VALUE_BYTES: u64 = 64;
 

@@ -3,6 +3,8 @@
 //! Adding to a lane checks nothing. Invariant: before a batch is added it has been seen that no sum over all records
 //! so far can leave the range of `i64`; a batch that could is summed otherwise.
 
+use std::ops::Range;
+
 use crate::{
     classify::ObjectClassifier,
     decode::{FlowBatch, IntColumn},
@@ -15,6 +17,33 @@ pub(super) struct Lane {
     pub flows: u64,
     pub packets: u64,
     pub bytes: u64,
+}
+
+impl Lane {
+    /// Only `packets` can be null, which is below zero.
+    fn add(&mut self, bytes: i64, packets: i64) {
+        self.flows += 1;
+        self.packets += packets.max(0).unsigned_abs();
+        self.bytes += bytes.unsigned_abs();
+    }
+}
+
+/// What is added of some records. `times` and `packets` may be empty.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Records<'b> {
+    pub sorted: &'b [u32],
+    pub times: &'b [i64],
+    pub bytes: &'b [i64],
+    pub packets: &'b [i64],
+}
+
+impl<'b> Records<'b> {
+    /// Those from a row on.
+    pub(super) fn from(&self, row: usize) -> Self {
+        let Self { sorted, times, bytes, packets } = self;
+        let rest = |cells: &'b [i64]| cells.get(row..).unwrap_or_default();
+        Self { sorted: &sorted[row..], times: rest(times), bytes: rest(bytes), packets: rest(packets) }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -66,12 +95,37 @@ impl Lanes {
         })
     }
 
-    #[inline]
-    pub(super) fn add(&mut self, place: usize, number: u32, bytes: u64, packets: u64) {
-        let lane = &mut self.hours[place].1[number as usize];
-        lane.flows += 1;
-        lane.packets += packets;
-        lane.bytes += bytes;
+    /// Adds record after record to the lanes of one hour, up to the first that has to be looked at: one without a lane, or
+    /// with a time that is not among these seconds. Says how many were added, and the latest time of their traffic.
+    pub(super) fn add_while(
+        &mut self,
+        place: usize,
+        seconds: &Range<i64>,
+        records: &Records<'_>,
+    ) -> (usize, i64) {
+        let Self { hours, traffic, .. } = self;
+        let lanes = &mut hours[place].1[..traffic.len()];
+        let mut newest = i64::MIN;
+        let Records { sorted, times, bytes, packets } = records;
+        for (row, number) in sorted.iter().enumerate() {
+            let number = *number as usize;
+            let (Some(lane), Some(time)) = (lanes.get_mut(number), times.get(row)) else {
+                return (row, newest);
+            };
+            if !seconds.contains(time) {
+                return (row, newest);
+            }
+            if *time > newest && traffic[number] {
+                newest = *time;
+            }
+            lane.add(bytes[row], packets.get(row).copied().unwrap_or(0));
+        }
+        (sorted.len(), newest)
+    }
+
+    /// Adds one record.
+    pub(super) fn add(&mut self, place: usize, number: u32, bytes: i64, packets: i64) {
+        self.hours[place].1[number as usize].add(bytes, packets);
     }
 
     /// All sums that are not zero: hour, number of the verdict, and the lane, which is empty then.

@@ -3,11 +3,12 @@
 //! Values that mean the same have the same class, a small number, so that records can be compared by those.
 
 use std::{
-    collections::HashMap,
     hash::Hash,
     net::{IpAddr, Ipv6Addr},
     sync::Arc,
 };
+
+use hashbrown::HashMap;
 
 use super::{ChargeSet, Classifier, ZoneId, zones};
 use crate::{
@@ -59,7 +60,7 @@ impl<V, K: Hash + Eq> Meanings<V, K> {
     }
 
     /// Bits that hold every class.
-    pub fn bits(&self) -> u32 {
+    pub(super) fn bits(&self) -> u32 {
         usize::BITS - self.numbers.len().saturating_sub(1).leading_zeros()
     }
 }
@@ -103,13 +104,7 @@ impl AddrInfo {
             AddrCell::Ip(IpAddr::V4(_)) => AddrKind::V4,
             AddrCell::Ip(IpAddr::V6(_)) => AddrKind::V6,
         };
-        AddrClass {
-            kind,
-            zone: self.zone,
-            private: self.private,
-            gateway: self.gateway,
-            exempt: self.exempt,
-        }
+        AddrClass { kind, zone: self.zone, private: self.private, gateway: self.gateway, exempt: self.exempt }
     }
 }
 

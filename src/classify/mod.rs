@@ -11,8 +11,9 @@ mod shapes;
 pub mod vantage;
 pub mod zones;
 
-use std::{collections::HashMap, net::IpAddr, ops::RangeInclusive, sync::Arc};
+use std::{net::IpAddr, ops::RangeInclusive, sync::Arc};
 
+use hashbrown::HashMap;
 use ipnet::IpNet;
 
 use crate::{model::Charge, pricing::Prices};

@@ -256,13 +256,17 @@ impl Row<'_> {
     }
 
     fn nat(&self, addresses: Addresses<'_>, direction: Direction) -> Nat {
-        let (by_interface, has_interface) =
-            self.value_of(&self.batch.interface_id, &self.values.interface_id.values).copied().unwrap_or_default();
+        let (by_interface, has_interface) = self
+            .value_of(&self.batch.interface_id, &self.values.interface_id.values)
+            .copied()
+            .unwrap_or_default();
         if let Some(gateway) = by_interface {
             return Nat::Zonal(Some(gateway));
         }
-        let resource =
-            self.value_of(&self.batch.resource_id, &self.values.resource_id.values).copied().unwrap_or_default();
+        let resource = self
+            .value_of(&self.batch.resource_id, &self.values.resource_id.values)
+            .copied()
+            .unwrap_or_default();
         if resource.regional || self.interface_type() == InterfaceType::RegionalNatGateway {
             return Nat::Regional(resource.gateway);
         }

@@ -5,10 +5,9 @@
 //! [`Row::judge`] reads of a record, but for the numbers that it hands on, is in its shape; a record whose numbers are
 //! not sound has none and is judged alone.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
+
+use hashbrown::HashMap;
 
 use super::{
     ChargeSet, Classifier, GroupId, Verdict, VerdictKey, ZoneId,

@@ -16,8 +16,8 @@ use ::arrow::{
 };
 
 use super::{
-    Action, AddrCell, AwsService, DecodeError, DictColumn, DictionaryId, Direction, Field, FlowBatch, IntCell, IntColumn,
-    InterfaceType, LogStatus, batch::Column, columns::Kind, refuse, values,
+    Action, AddrCell, AwsService, DecodeError, DictColumn, DictionaryId, Direction, Field, FlowBatch,
+    IntCell, IntColumn, InterfaceType, LogStatus, batch::Column, columns::Kind, refuse, values,
 };
 use crate::model::QuarantineReason;
 

@@ -5,8 +5,7 @@
 //! in the file. Refuses to know more encodings and types: [`parquet`](super::parquet) gives those to the
 //! library. Invariant: for the same chunk both give the same cells, or both refuse it.
 
-use ::parquet::basic::{Encoding, Type as PhysicalType};
-use bytes::Bytes;
+use std::ops::Range;
 
 use super::{
     IntColumn,
@@ -20,6 +19,7 @@ use crate::{
     limits,
     model::{Quarantine, QuarantineReason},
 };
+use ::parquet::basic::{Encoding, Type as PhysicalType};
 
 /// A chunk that is being read.
 #[derive(Debug)]
@@ -27,7 +27,11 @@ pub(super) struct Chunk {
     column: Column,
     pages: Pages,
     page: Option<Page>,
+    /// The bytes of the page, decompressed.
+    bytes: Vec<u8>,
     text: Text,
+    /// Whether it begins with a dictionary.
+    dictionary_page: bool,
     /// Of a column of integers.
     dictionary: IntColumn,
     /// Places in the dictionary, while they are looked up.
@@ -57,6 +61,8 @@ impl Text {
 #[derive(Debug)]
 struct Page {
     left: usize,
+    /// Values that are left which may be there: a page of version 2 says how many are not.
+    present: usize,
     /// `None`: every value is there.
     levels: Option<Hybrid>,
     values: Values,
@@ -65,12 +71,26 @@ struct Page {
 #[derive(Debug)]
 enum Values {
     Places(Hybrid),
-    Plain { bytes: Bytes, at: usize },
+    /// From here to the end of the page.
+    Plain(usize),
 }
 
 impl Chunk {
-    pub(super) fn new(column: Column, pages: Pages, text: Text) -> Self {
-        Self { column, pages, page: None, text, dictionary: IntColumn::default(), places: Vec::new() }
+    /// Begins a chunk. `bytes` is what another [gave back](Self::into_bytes), or nothing.
+    pub(super) fn new(column: Column, pages: Pages, text: Text, bytes: Vec<u8>) -> Self {
+        let dictionary_page = pages.begin_with_dictionary();
+        let (dictionary, places) = (IntColumn::default(), Vec::new());
+        Self { column, pages, page: None, bytes, text, dictionary_page, dictionary, places }
+    }
+
+    /// The memory of its pages, for the next chunk, unless it is much.
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        if self.bytes.capacity() <= limits::PARQUET_KEPT_BYTES { self.bytes } else { Vec::new() }
+    }
+
+    /// Whether it has no dictionary.
+    pub(super) fn is_plain(&self) -> bool {
+        !self.dictionary_page
     }
 
     /// Appends the next rows to a column, which has to be of the chunk's type.
@@ -83,8 +103,16 @@ impl Chunk {
             let most = rows.min(page.left);
             let (level, count) = match &mut page.levels {
                 None => (1, most),
-                Some(levels) => levels.stretch(most).ok_or_else(|| corrupt("a page lacks levels"))?,
+                Some(levels) => {
+                    levels.stretch(&self.bytes, most).ok_or_else(|| corrupt("a page lacks levels"))?
+                }
             };
+            if level != 0 {
+                page.present = page
+                    .present
+                    .checked_sub(count)
+                    .ok_or_else(|| corrupt("a page with more values than it has"))?;
+            }
             if level == 0 {
                 match &mut *into {
                     Builder::Integer(column) => column.push_nulls(count),
@@ -97,11 +125,11 @@ impl Chunk {
             page.left -= count;
             if page.left > 0 {
                 self.page = Some(page);
-            } else if let Values::Plain { bytes, at } = &page.values
+            } else if let Values::Plain(at) = page.values
                 && self.column.physical == PhysicalType::BYTE_ARRAY
             {
                 // The library looks at what is behind the last value as well.
-                lengths::plain(&bytes[*at..]).map_err(corrupt)?;
+                lengths::plain(&self.bytes[at..]).map_err(corrupt)?;
             }
         }
         Ok(())
@@ -111,28 +139,32 @@ impl Chunk {
     fn next_page(&mut self, into: &mut Builder) -> Result<Page, Quarantine> {
         loop {
             let (header, body) = self.pages.next()?.ok_or_else(|| corrupt("it lacks values"))?;
-            let bytes = unpack::decompressed(&self.column, &header, &body).map_err(corrupt)?;
+            unpack::decompress(&self.column, &header, &body, &mut self.bytes).map_err(corrupt)?;
             match &header.content {
-                Content::Dictionary { values, .. } => self.load(&bytes, *values as usize, into)?,
-                Content::Data { .. } | Content::DataV2 { .. } => return self.open(&header, &bytes),
+                Content::Dictionary { values, .. } => self.load(*values as usize, into)?,
+                Content::Data { .. } | Content::DataV2 { .. } => return self.open(&header),
                 Content::Index => return Err(corrupt("an index page among the data")),
             }
         }
     }
 
-    fn load(&mut self, bytes: &Bytes, values: usize, into: &mut Builder) -> Result<(), Quarantine> {
+    fn load(&mut self, values: usize, into: &mut Builder) -> Result<(), Quarantine> {
         let short = || corrupt("a dictionary that ends too early");
         if let Builder::Integer(_) = into {
             let mut dictionary = IntColumn::with_capacity(values);
-            push_integers(self.column.physical, bytes, values, &mut dictionary).ok_or_else(short)?;
+            push_integers(self.column.physical, &self.bytes, values, &mut dictionary).ok_or_else(short)?;
             self.dictionary = dictionary;
             return Ok(());
         }
         let sound = self.text.sound();
         // The guard has seen that there is room for so many lengths.
         let mut found: Vec<&[u8]> = Vec::with_capacity(values);
-        let mut rest = &bytes[..];
+        let mut rest = &self.bytes[..];
         for _ in 0..values {
+            // As the library does: it is fewer values then, and a place beyond them is refused.
+            if rest.is_empty() {
+                break;
+            }
             let (length, behind) = rest.split_first_chunk::<4>().ok_or_else(short)?;
             let length = u32::from_le_bytes(*length) as usize;
             let (text, behind) = behind.split_at_checked(length).ok_or_else(short)?;
@@ -147,33 +179,33 @@ impl Chunk {
         Ok(())
     }
 
-    fn open(&self, header: &Header, bytes: &Bytes) -> Result<Page, Quarantine> {
-        let short = || corrupt("a page that ends within its levels");
-        let left = header.content.values() as usize;
+    fn open(&self, header: &Header) -> Result<Page, Quarantine> {
+        let optional = self.column.optional;
         let (levels, at) = match &header.content {
-            Content::Data { values, .. } if self.column.optional => {
-                let end = unpack::level_bytes(Encoding::RLE, *values, bytes).map_err(corrupt)?;
+            Content::Data { values, .. } if optional => {
+                let end = unpack::level_bytes(Encoding::RLE, *values, &self.bytes).map_err(corrupt)?;
                 (Some(4..end), end)
             }
-            Content::DataV2 { .. } => {
-                let end = header.level_bytes();
-                (self.column.optional.then_some(0..end), end)
-            }
+            Content::DataV2 { .. } => (optional.then_some(0..header.level_bytes()), header.level_bytes()),
             _ => (None, 0),
         };
-        let slice = |range: std::ops::Range<usize>| {
-            (range.start <= range.end && range.end <= bytes.len()).then(|| bytes.slice(range)).ok_or_else(short)
+        let Some(values) = self.bytes.get(at..) else {
+            return Err(corrupt("a page that ends within its levels"));
         };
-        let mut values = slice(at..bytes.len())?;
-        let levels = levels.map(slice).transpose()?.map(|levels| hybrid(levels, 1)).transpose()?;
+        let levels = levels.map(|levels| hybrid(levels, 1)).transpose()?;
         let values = if header.content.needs_dictionary() {
             // A page of nulls may have not even a width.
-            let width = if values.is_empty() { 0 } else { values.split_to(1)[0] };
-            Values::Places(hybrid(values, width)?)
+            let width = values.first().copied().unwrap_or_default();
+            Values::Places(hybrid((at + 1).min(self.bytes.len())..self.bytes.len(), width)?)
         } else {
-            Values::Plain { bytes: values, at: 0 }
+            Values::Plain(at)
         };
-        Ok(Page { left, levels, values })
+        let left = header.content.values() as usize;
+        let present = match &header.content {
+            Content::DataV2 { nulls, .. } => left.saturating_sub(*nulls as usize),
+            _ => left,
+        };
+        Ok(Page { left, present, levels, values })
     }
 
     /// Appends values that are there.
@@ -181,7 +213,7 @@ impl Chunk {
         match &mut page.values {
             Values::Places(places) => {
                 self.places.resize(count, 0);
-                if places.read(&mut self.places) < count {
+                if places.read(&self.bytes, &mut self.places) < count {
                     return Err(corrupt("a page lacks values"));
                 }
                 let inside = match into {
@@ -190,16 +222,14 @@ impl Chunk {
                 };
                 if inside { Ok(()) } else { Err(corrupt("a value beyond the end of its dictionary")) }
             }
-            Values::Plain { bytes, at } => {
-                let bytes = &bytes[*at..];
+            Values::Plain(at) => {
+                let bytes = &self.bytes[*at..];
                 *at += match into {
                     Builder::Integer(column) => {
                         let taken = push_integers(self.column.physical, bytes, count, column);
                         taken.ok_or_else(|| corrupt("a page lacks values"))?
                     }
-                    other => {
-                        texts(other)?.push_plain(bytes, count, self.text.sound()).ok_or_else(unsound)?
-                    }
+                    other => texts(other)?.push_plain(bytes, count, self.text.sound()).ok_or_else(unsound)?,
                 };
                 Ok(())
             }
@@ -234,8 +264,8 @@ fn texts(builder: &mut Builder) -> Result<&mut dyn Texts, Quarantine> {
     builder.texts().ok_or_else(|| corrupt("text among integers"))
 }
 
-fn hybrid(bytes: Bytes, width: u8) -> Result<Hybrid, Quarantine> {
-    Hybrid::new(bytes, width).map_err(|_| corrupt(format!("places of {width} bits")))
+fn hybrid(part: Range<usize>, width: u8) -> Result<Hybrid, Quarantine> {
+    Hybrid::new(part, width).map_err(|_| corrupt(format!("places of {width} bits")))
 }
 
 fn unsound() -> Quarantine {

@@ -3,13 +3,13 @@
 //! Facts: "Run Length Encoding / Bit-Packing Hybrid" of `Encodings.md` of the Parquet format. Believes no length: what
 //! is not there is not read. As some writers do, the last packed stretch may be cut short.
 
-use bytes::Bytes;
+use std::ops::Range;
 
-/// Reads one such sequence.
+/// Reads one such sequence, of bytes that have to be the same each time.
 #[derive(Debug)]
 pub(super) struct Hybrid {
-    bytes: Bytes,
     at: usize,
+    end: usize,
     width: u32,
     /// The run that is being read.
     same: u32,
@@ -30,14 +30,14 @@ const GROUP: usize = 8;
 pub(super) struct TooWide;
 
 impl Hybrid {
-    /// Numbers of `width` bits.
-    pub(super) fn new(bytes: Bytes, width: u8) -> Result<Self, TooWide> {
+    /// Numbers of `width` bits, in a part of some bytes.
+    pub(super) fn new(part: Range<usize>, width: u8) -> Result<Self, TooWide> {
         if width > 32 {
             return Err(TooWide);
         }
         Ok(Self {
-            bytes,
-            at: 0,
+            at: part.start,
+            end: part.end,
             width: u32::from(width),
             same: 0,
             same_left: 0,
@@ -49,9 +49,10 @@ impl Hybrid {
     }
 
     /// Fills `out`; says how many numbers there were.
-    pub(super) fn read(&mut self, out: &mut [u32]) -> usize {
+    pub(super) fn read(&mut self, bytes: &[u8], out: &mut [u32]) -> usize {
+        let bytes = &bytes[..self.end];
         let mut done = 0;
-        while done < out.len() && self.more() {
+        while done < out.len() && self.more(bytes) {
             let out = &mut out[done..];
             if self.same_left > 0 {
                 let count = out.len().min(self.same_left);
@@ -64,15 +65,15 @@ impl Hybrid {
                 self.group_at += count;
                 done += count;
             } else {
-                let there = (self.bytes.len() - self.at) / self.width as usize;
+                let there = (bytes.len() - self.at) / self.width as usize;
                 let count = (out.len() / GROUP).min(self.groups_left).min(there);
                 if count == 0 {
-                    self.load_group();
+                    self.load_group(bytes);
                     continue;
                 }
-                let bytes = count * self.width as usize;
-                unpack(self.width, &self.bytes[self.at..self.at + bytes], &mut out[..count * GROUP]);
-                self.at += bytes;
+                let size = count * self.width as usize;
+                unpack(self.width, &bytes[self.at..self.at + size], &mut out[..count * GROUP]);
+                self.at += size;
                 self.groups_left -= count;
                 done += count * GROUP;
             }
@@ -81,8 +82,9 @@ impl Hybrid {
     }
 
     /// Passes over equal numbers, at most `most` and at least one where there are any: which, and how many.
-    pub(super) fn stretch(&mut self, most: usize) -> Option<(u32, usize)> {
-        if !self.more() {
+    pub(super) fn stretch(&mut self, bytes: &[u8], most: usize) -> Option<(u32, usize)> {
+        let bytes = &bytes[..self.end];
+        if !self.more(bytes) {
             return None;
         }
         if self.same_left > 0 {
@@ -91,9 +93,9 @@ impl Hybrid {
             return Some((self.same, count));
         }
         if self.group_at == self.group_end {
-            self.load_group();
+            self.load_group(bytes);
             if self.group_at == self.group_end {
-                return self.stretch(most);
+                return self.stretch(bytes, most);
             }
         }
         let rest = &self.group[self.group_at..self.group_end];
@@ -104,9 +106,14 @@ impl Hybrid {
     }
 
     /// Whether there is a number to read: finds the next run or stretch.
-    fn more(&mut self) -> bool {
+    fn more(&mut self, bytes: &[u8]) -> bool {
         while self.same_left == 0 && self.group_at == self.group_end && self.groups_left == 0 {
-            let Some(header) = self.header() else { return false };
+            let Some(header) = self.header(bytes) else { return false };
+            // Padding at the end of a page, which some writers add. No writer writes a run of nothing.
+            if header == 0 {
+                self.at = self.end;
+                return false;
+            }
             let length = usize::try_from(header >> 1).unwrap_or(usize::MAX);
             if header & 1 == 1 && self.width > 0 {
                 self.groups_left = length;
@@ -114,7 +121,7 @@ impl Hybrid {
                 (self.same, self.same_left) = (0, length.saturating_mul(GROUP));
             } else {
                 let size = self.width.div_ceil(8) as usize;
-                let Some(value) = self.bytes.get(self.at..self.at + size) else { return false };
+                let Some(value) = bytes.get(self.at..self.at + size) else { return false };
                 self.same = value.iter().rev().fold(0, |value, byte| (value << 8) | u32::from(*byte));
                 self.same_left = length;
                 self.at += size;
@@ -124,10 +131,10 @@ impl Hybrid {
     }
 
     /// An unsigned integer of variable length.
-    fn header(&mut self) -> Option<u64> {
+    fn header(&mut self, bytes: &[u8]) -> Option<u64> {
         let mut value = 0;
         for shift in (0..64).step_by(7) {
-            let byte = *self.bytes.get(self.at)?;
+            let byte = *bytes.get(self.at)?;
             self.at += 1;
             value |= u64::from(byte & 0x7f) << shift;
             if byte & 0x80 == 0 {
@@ -138,11 +145,11 @@ impl Hybrid {
     }
 
     /// Unpacks one group, of which not all may be there.
-    fn load_group(&mut self) {
+    fn load_group(&mut self, bytes: &[u8]) {
         let width = self.width as usize;
         let mut padded = [0; 32];
-        let there = (self.bytes.len() - self.at).min(width);
-        padded[..there].copy_from_slice(&self.bytes[self.at..self.at + there]);
+        let there = (bytes.len() - self.at).min(width);
+        padded[..there].copy_from_slice(&bytes[self.at..self.at + there]);
         unpack(self.width, &padded[..width], &mut self.group);
         self.at += there;
         self.group_at = 0;
@@ -224,7 +231,7 @@ mod tests {
         let (mut bytes, mut numbers) = (Vec::new(), Vec::new());
         for at in 0..12 {
             if at % 2 == 0 {
-                let (number, length) = (random.u32(..) & mask, random.usize(0..40));
+                let (number, length) = (random.u32(..) & mask, random.usize(1..40));
                 varint(length << 1, &mut bytes);
                 bytes.extend(&number.to_le_bytes()[..usize::from(width.div_ceil(8))]);
                 numbers.extend(std::iter::repeat_n(number, length));
@@ -252,27 +259,27 @@ mod tests {
         for width in 0..=32 {
             for _ in 0..20 {
                 let (bytes, numbers) = packed(width, &mut random);
-                let mut hybrid = Hybrid::new(bytes.clone().into(), width).unwrap();
-                let mut read = Vec::new();
+                let mut hybrid = Hybrid::new(0..bytes.len(), width).unwrap();
+                let mut read: Vec<u32> = Vec::new();
                 loop {
                     let mut piece = vec![7; random.usize(1..50)];
-                    let count = hybrid.read(&mut piece);
+                    let count = hybrid.read(&bytes, &mut piece);
                     read.extend(&piece[..count]);
                     if count < piece.len() {
                         break;
                     }
                 }
                 assert_eq!(read, numbers, "{width}");
-                let mut hybrid = Hybrid::new(bytes.into(), width).unwrap();
-                let mut read = Vec::new();
-                while let Some((number, count)) = hybrid.stretch(random.usize(1..50)) {
+                let mut hybrid = Hybrid::new(0..bytes.len(), width).unwrap();
+                let mut read: Vec<u32> = Vec::new();
+                while let Some((number, count)) = hybrid.stretch(&bytes, random.usize(1..50)) {
                     assert!(count > 0);
                     read.extend(std::iter::repeat_n(number, count));
                 }
                 assert_eq!(read, numbers, "{width}");
             }
         }
-        assert_eq!(Hybrid::new(Bytes::new(), 33).err(), Some(TooWide));
+        assert_eq!(Hybrid::new(0..0, 33).err(), Some(TooWide));
     }
 
     #[test]
@@ -282,8 +289,8 @@ mod tests {
             let (bytes, numbers) = packed(width, &mut random);
             for end in 0..bytes.len() {
                 let mut read = vec![7; numbers.len() + 1];
-                let mut hybrid = Hybrid::new(bytes[..end].to_vec().into(), width).unwrap();
-                let count = hybrid.read(&mut read);
+                let mut hybrid = Hybrid::new(0..end, width).unwrap();
+                let count = hybrid.read(&bytes, &mut read);
                 assert!(count <= numbers.len());
                 assert_eq!(read[..count], numbers[..count], "{width} {end}");
             }

@@ -20,11 +20,13 @@ pub(super) struct Interned<T> {
     known: Vec<Known>,
     /// The text of the values that are longer than [`Known::words`], end to end.
     text: Vec<u8>,
-    /// Places in `known`, by a hash that anybody can work out: most look-ups end here.
-    front: Box<[u32]>,
+    /// Places in `known`, by a hash that anybody can work out: most look-ups end here. It grows with the values.
+    front: Vec<Slots>,
     /// The same by a hash that nobody can foresee, where others took the place.
     places: HashTable<u32>,
     hasher: DefaultHashBuilder,
+    /// The place in `known` of the value that was looked up last.
+    last: u32,
     index: Vec<u32>,
 }
 
@@ -41,9 +43,18 @@ struct Known {
 /// Bytes that [`Known::words`] can hold. An interface id has 21.
 const SHORT: usize = 24;
 
-const FRONT: usize = 1 << 12;
+/// Some places that are looked at together: the upper bits of each are of the hash, the lower the place.
+type Slots = [u32; 4];
 
+/// No text has this place.
 const NOWHERE: u32 = u32::MAX;
+
+const PLACE_BITS: u32 = 18;
+
+const FIRST_FRONT: usize = 1 << 4;
+
+/// A batch can have four columns of addresses, which are remembered together.
+const _: () = assert!(limits::INTERNED_VALUES + 4 * limits::BATCH_ROWS < (1 << PLACE_BITS) - 1);
 
 impl<T: Clone> Interned<T> {
     pub(super) fn new(parse: fn(&[u8]) -> T) -> Self {
@@ -54,9 +65,10 @@ impl<T: Clone> Interned<T> {
             given: 0,
             known: Vec::new(),
             text: Vec::new(),
-            front: Box::default(),
+            front: vec![[NOWHERE; 4]; FIRST_FRONT],
             places: HashTable::new(),
             hasher: DefaultHashBuilder::default(),
+            last: 0,
             index: Vec::with_capacity(limits::BATCH_ROWS),
         }
     }
@@ -94,45 +106,56 @@ impl<T: Clone> Interned<T> {
 
     /// Appends the value of a row, if its text is one of those before or sound.
     pub(super) fn push_if(&mut self, text: &[u8], sound: impl Fn(&[u8]) -> bool) -> bool {
-        let words = words(text);
-        let slot = slot(words, text.len());
-        let place = match self.front_place(text, words, slot) {
-            Some(place) => place,
-            None if sound(text) => self.place_behind(text, words, slot),
-            None => return false,
-        };
+        let values = self.values.len();
+        let place = self.place(text);
         self.index.push(place);
-        true
+        // What is new has been put in all the same: an object with such a text is given up.
+        self.values.len() == values || sound(text)
     }
 
-    fn place(&mut self, text: &[u8]) -> u32 {
+    /// The place of a value, of [`Self::column`].
+    pub(super) fn place(&mut self, text: &[u8]) -> u32 {
         let words = words(text);
-        let slot = slot(words, text.len());
-        self.front_place(text, words, slot).unwrap_or_else(|| self.place_behind(text, words, slot))
+        // Some columns repeat themselves.
+        if text.len() <= SHORT
+            && let Some(known) = self.known.get(self.last as usize)
+            && known.is(words, text.len())
+        {
+            return self.given as u32 + self.last;
+        }
+        let mixed = mix(words, text.len());
+        let place =
+            self.front_place(text, words, mixed).unwrap_or_else(|| self.place_behind(text, words, mixed));
+        self.last = place - self.given as u32;
+        place
     }
 
     #[inline]
-    fn front_place(&self, text: &[u8], words: [u64; 3], slot: usize) -> Option<u32> {
-        let at = *self.front.get(slot)?;
-        let known = self.known.get(at as usize)?;
-        let same = known.words == words
-            && known.len as usize == text.len()
-            && (text.len() <= SHORT || self.text[known.range()] == *text);
-        same.then_some(self.given as u32 + at)
+    fn front_place(&self, text: &[u8], words: [u64; 3], mixed: u64) -> Option<u32> {
+        let tag = tag(mixed);
+        for entry in self.front[slot(mixed, self.front.len())] {
+            if entry >> PLACE_BITS != tag {
+                continue;
+            }
+            // The entry of no text has a place that none has.
+            let at = entry & ((1 << PLACE_BITS) - 1);
+            if let Some(known) = self.known.get(at as usize)
+                && known.is(words, text.len())
+                && (text.len() <= SHORT || self.text[known.range()] == *text)
+            {
+                return Some(self.given as u32 + at);
+            }
+        }
+        None
     }
 
-    fn place_behind(&mut self, text: &[u8], words: [u64; 3], slot: usize) -> u32 {
-        if self.front.is_empty() {
-            self.front = vec![NOWHERE; FRONT].into_boxed_slice();
-        }
+    fn place_behind(&mut self, text: &[u8], words: [u64; 3], mixed: u64) -> u32 {
         let Self { hasher, places, known, text: all, .. } = self;
         let len = text.len();
         let hash = hasher.hash_one((words, len));
         let is = |at: &u32| {
             let known = &known[*at as usize];
-            known.words == words
-                && known.len as usize == len
-                && (len <= SHORT || all[known.range()] == *text)
+            known.is(words, len) && (len <= SHORT || all[known.range()] == *text)
         };
         let at = match places.find(hash, is) {
             Some(at) => *at,
@@ -151,21 +174,46 @@ impl<T: Clone> Interned<T> {
                 at
             }
         };
-        self.front[slot] = at;
+        if known.len() > self.front.len() * 2 {
+            self.front = vec![[NOWHERE; 4]; self.front.len() * 4];
+            for at in 0..self.known.len() as u32 {
+                let known = self.known[at as usize];
+                self.put_front(mix(known.words, known.len as usize), at);
+            }
+        } else {
+            self.put_front(mixed, at);
+        }
         self.given as u32 + at
+    }
+
+    /// The newest place stands first, the oldest goes.
+    fn put_front(&mut self, mixed: u64, at: u32) {
+        let slot = slot(mixed, self.front.len());
+        let [a, b, c, _] = self.front[slot];
+        self.front[slot] = [(tag(mixed) << PLACE_BITS) | at, a, b, c];
     }
 
     /// The column, which begins anew. Its values are those of the batches before and its own.
     pub(super) fn take(&mut self) -> DictColumn<T> {
         let index = std::mem::replace(&mut self.index, Vec::with_capacity(limits::BATCH_ROWS));
-        let column = DictColumn { values: self.values.clone(), index, dictionary: self.id };
+        let column = self.column(index);
+        self.trim();
+        column
+    }
+
+    /// A column of the values so far.
+    pub(super) fn column(&self, index: Vec<u32>) -> DictColumn<T> {
+        DictColumn { values: self.values.clone(), index, dictionary: self.id }
+    }
+
+    /// Begins anew if there is too much to remember; what was given stays.
+    pub(super) fn trim(&mut self) {
         if self.known.len() > limits::INTERNED_VALUES || self.text.len() > limits::INTERNED_BYTES {
             let given = self.values[..self.given].to_vec();
             self.forget();
             self.given = given.len();
             self.values = Arc::new(given);
         }
-        column
     }
 
     fn forget(&mut self) {
@@ -174,12 +222,20 @@ impl<T: Clone> Interned<T> {
         self.given = 0;
         self.known.clear();
         self.text.clear();
-        self.front.fill(NOWHERE);
+        self.last = 0;
+        self.front.fill([NOWHERE; 4]);
         self.places.clear();
     }
 }
 
 impl Known {
+    /// One comparison, and no way through memory: the words come from registers.
+    fn is(&self, words: [u64; 3], len: usize) -> bool {
+        let [a, b, c] = self.words;
+        let differ = (a ^ words[0]) | (b ^ words[1]) | (c ^ words[2]);
+        differ == 0 && self.len as usize == len
+    }
+
     fn range(&self) -> Range<usize> {
         self.start as usize..(self.start + self.len) as usize
     }
@@ -188,28 +244,32 @@ impl Known {
 /// Up to [`SHORT`] bytes as numbers, which together with the length are as good as the bytes; of more the first
 /// sixteen and the last eight.
 fn words(text: &[u8]) -> [u64; 3] {
-    let word = |at: usize| {
-        text.get(at..).and_then(<[u8]>::first_chunk::<8>).map_or(0, |bytes| u64::from_le_bytes(*bytes))
-    };
-    match text.len() {
-        len @ 17.. => [word(0), word(8), word(len - 8)],
-        len @ 8..=16 => [word(0), word(len - 8), 0],
-        len @ 4..=7 => {
-            let half = |at: usize| {
-                let bytes = text.get(at..).and_then(<[u8]>::first_chunk::<4>);
-                bytes.map_or(0, |bytes| u64::from(u32::from_le_bytes(*bytes)))
-            };
-            [half(0) | (half(len - 4) << 32), 0, 0]
-        }
+    let word = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
+    let half = |bytes: &[u8; 4]| u64::from(u32::from_le_bytes(*bytes));
+    if let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) {
+        let middle = text[8..].first_chunk::<8>().filter(|_| text.len() > 16);
+        return [word(first), middle.map_or(0, word), word(last)];
+    }
+    match (text.first_chunk::<4>(), text.last_chunk::<4>()) {
+        (Some(first), Some(last)) => [half(first), 0, half(last)],
         _ => [text.iter().fold(0, |word, byte| (word << 8) | u64::from(*byte)), 0, 0],
     }
 }
 
-fn slot(words: [u64; 3], len: usize) -> usize {
+fn mix(words: [u64; 3], len: usize) -> u64 {
     const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
     let mixed = (words[0] ^ words[1].rotate_left(23) ^ words[2].rotate_left(47)).wrapping_mul(ODD);
-    let mixed = (mixed ^ (mixed >> 32) ^ len as u64).wrapping_mul(ODD);
-    (mixed >> (64 - FRONT.trailing_zeros())) as usize
+    (mixed ^ (mixed >> 32) ^ len as u64).wrapping_mul(ODD)
+}
+
+/// `slots` is a power of two.
+fn slot(mixed: u64, slots: usize) -> usize {
+    (mixed >> 32) as usize & (slots - 1)
+}
+
+/// Other bits than those of the slot.
+fn tag(mixed: u64) -> u32 {
+    (mixed >> 16) as u32 & (u32::MAX >> PLACE_BITS)
 }
 
 #[cfg(test)]

@@ -142,6 +142,11 @@ impl Pages {
         Self { column, bytes, at: 0, values_left: values, begun: false, dictionary: false }
     }
 
+    /// Whether the next page is a dictionary. One that cannot be read is none; reading it will say why.
+    pub(super) fn begin_with_dictionary(&self) -> bool {
+        self.read().is_ok_and(|(header, _)| matches!(header.content, Content::Dictionary { .. }))
+    }
+
     /// The next page: its header, and its bytes as they are in the object.
     pub(super) fn next(&mut self) -> Result<Option<(Header, Bytes)>, Quarantine> {
         while self.values_left > 0 {

@@ -29,13 +29,15 @@ use ::parquet::{
 };
 
 use super::{
-    ColumnSet, DecodeError, DecodeLimits, Field, FlowBatch, Input,
+    AddrCell, ColumnSet, DecodeError, DecodeLimits, Field, FlowBatch, Input,
     builder::Builder,
     cells::{ColumnDecoder, holds},
     chunk::{Chunk, Text},
     columns::{self, Kind},
     feed::{Fault, Feed, OneChunk},
-    footer, guard, refuse,
+    footer, guard,
+    interned::Interned,
+    refuse, values,
 };
 use crate::{
     limits,
@@ -51,6 +53,9 @@ pub struct ParquetReader {
     /// Of each row group, whether [`Chunk`] can read it.
     usual: Vec<bool>,
     builders: Vec<Builder>,
+    addresses: Interned<AddrCell>,
+    /// What the chunks of the last row group gave back.
+    spare: Vec<Vec<u8>>,
     decoders: Vec<ColumnDecoder>,
     next_group: usize,
     current: Option<OpenGroup>,
@@ -95,7 +100,31 @@ impl ParquetReader {
         let fields = || plan.binding.columns.iter().map(|(field, _)| *field);
         let builders = fields().map(Builder::new).collect();
         let decoders = fields().map(ColumnDecoder::new).collect();
-        Ok(Self { input, meta, plan, usual, builders, decoders, next_group: 0, current: None, first_row: 0 })
+        Ok(Self {
+            input,
+            meta,
+            plan,
+            usual,
+            builders,
+            addresses: Interned::new(values::address),
+            spare: Vec::new(),
+            decoders,
+            next_group: 0,
+            current: None,
+            first_row: 0,
+        })
+    }
+
+    /// Whether any row group is read by [`Chunk`].
+    #[cfg(test)]
+    pub(super) fn reads_itself(&self) -> bool {
+        self.usual.contains(&true)
+    }
+
+    /// Has all row groups read by the library.
+    #[cfg(test)]
+    pub(super) fn leave_to_library(&mut self) {
+        self.usual.fill(false);
     }
 
     /// The fields that the object has.
@@ -137,7 +166,11 @@ impl ParquetReader {
                     let detail = format!("row group {number} lacks {} of its rows", group.rows_left);
                     return Err(refuse(QuarantineReason::Corrupt, detail));
                 }
-                None => {}
+                None => {
+                    if let Source::Chunks(chunks) = group.source {
+                        self.spare = chunks.into_iter().map(Chunk::into_bytes).collect();
+                    }
+                }
             }
         }
     }
@@ -147,12 +180,16 @@ impl ParquetReader {
         let mut batch = FlowBatch { rows, first_row: self.first_row, ..FlowBatch::default() };
         let columns = chunks.iter_mut().zip(&mut self.builders).zip(&self.plan.binding.columns);
         for ((chunk, builder), (field, position)) in columns {
+            // Columns of addresses without dictionaries have the same ones, which are remembered together.
+            let together = chunk.is_plain();
+            builder.swap_addresses(together, &mut self.addresses);
             chunk.read(rows, builder).map_err(|why| {
                 let schema = self.meta.file_metadata().schema_descr();
                 let name = schema.root_schema().get_fields()[*position].name();
                 refuse(why.reason, format!("column {name}: {}", why.detail))
             })?;
             batch.put(*field, builder.take());
+            builder.swap_addresses(together, &mut self.addresses);
         }
         Ok(batch)
     }
@@ -166,14 +203,15 @@ impl ParquetReader {
         Ok(batch)
     }
 
-    fn open_group(&self) -> Result<Source, DecodeError> {
+    fn open_group(&mut self) -> Result<Source, DecodeError> {
         let group = self.meta.row_group(self.next_group);
         if let Some(texts) = &self.plan.usual
             && self.usual[self.next_group]
         {
+            let mut spare = std::mem::take(&mut self.spare).into_iter();
             let chunks = self.plan.leaves.iter().zip(texts).map(|(leaf, text)| {
                 let (column, pages) = guard::chunk_pages(group.column(*leaf), &self.input)?;
-                Ok(Chunk::new(column, pages, *text))
+                Ok(Chunk::new(column, pages, *text, spare.next().unwrap_or_default()))
             });
             return Ok(Source::Chunks(chunks.collect::<Result<_, DecodeError>>()?));
         }

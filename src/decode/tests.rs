@@ -2,6 +2,7 @@
 
 mod contradictions;
 mod files;
+mod readers;
 mod types;
 
 use std::sync::Arc;

@@ -16,43 +16,61 @@ use super::{
 
 /// The bytes of a page, decompressed and looked at. An error is a text for a person.
 pub(super) fn page(column: &Column, header: &Header, body: &Bytes) -> Result<Bytes, String> {
-    let page = decompressed(column, header, body)?;
+    let page = if codec(column, header) == CompressionCodec::UNCOMPRESSED {
+        checksum(header, body)?;
+        body.clone()
+    } else {
+        let mut page = Vec::new();
+        decompress(column, header, body, &mut page)?;
+        page.into()
+    };
     check(column, header, &page)?;
     Ok(page)
 }
 
-/// The bytes of a page, of which nothing is known but that they are as many as it claims.
-pub(super) fn decompressed(column: &Column, header: &Header, body: &Bytes) -> Result<Bytes, String> {
-    if let Some(expected) = header.crc {
-        let mut crc = Crc::new();
-        crc.update(body);
-        if crc.sum() != expected {
-            return Err("a page's checksum does not fit".to_string());
-        }
+/// Puts the bytes of a page in place of others. Nothing is known of them but that they are as many as it claims.
+pub(super) fn decompress(
+    column: &Column,
+    header: &Header,
+    body: &[u8],
+    into: &mut Vec<u8>,
+) -> Result<(), String> {
+    checksum(header, body)?;
+    let codec = codec(column, header);
+    if codec == CompressionCodec::UNCOMPRESSED {
+        into.clear();
+        into.extend_from_slice(body);
+        return Ok(());
     }
     let levels = header.level_bytes();
-    let codec = match header.content {
+    into.resize(header.size, 0);
+    into[..levels].copy_from_slice(&body[..levels]);
+    // No values at all may be no bytes at all.
+    if header.size > levels {
+        exactly(codec, &body[levels..], &mut into[levels..])?;
+    }
+    Ok(())
+}
+
+fn codec(column: &Column, header: &Header) -> CompressionCodec {
+    match header.content {
         Content::DataV2 { compressed: false, .. } => CompressionCodec::UNCOMPRESSED,
         _ => column.codec,
-    };
-    let page = if codec == CompressionCodec::UNCOMPRESSED {
-        body.clone()
-    } else {
-        let mut page = vec![0; header.size];
-        page[..levels].copy_from_slice(&body[..levels]);
-        // No values at all may be no bytes at all.
-        if header.size > levels {
-            exactly(codec, &body[levels..], &mut page[levels..])?;
-        }
-        page.into()
-    };
-    Ok(page)
+    }
+}
+
+fn checksum(header: &Header, body: &[u8]) -> Result<(), String> {
+    let Some(expected) = header.crc else { return Ok(()) };
+    let mut crc = Crc::new();
+    crc.update(body);
+    if crc.sum() == expected { Ok(()) } else { Err("a page's checksum does not fit".to_string()) }
 }
 
 /// Fills a buffer, with nothing missing and nothing left.
 fn exactly(codec: CompressionCodec, compressed: &[u8], page: &mut [u8]) -> Result<(), String> {
     let size = page.len();
     let fits = match codec {
+        CompressionCodec::GZIP if gunzip_at_once(compressed, page) => true,
         CompressionCodec::GZIP => {
             let mut decoder = MultiGzDecoder::new(compressed);
             decoder.read_exact(page).map_err(|error| format!("gzip: {error}"))?;
@@ -70,6 +88,17 @@ fn exactly(codec: CompressionCodec, compressed: &[u8], page: &mut [u8]) -> Resul
         other => return Err(format!("codec {other}")),
     };
     if fits { Ok(()) } else { Err(format!("a page that does not decompress to the {size} bytes it claims")) }
+}
+
+/// Fills a buffer from gzip as nearly all pages are: one member with nothing in its header. The checksum and the length at
+/// the end of it have to be those of the buffer. `false`: it is something else, which has to be looked at with more care.
+fn gunzip_at_once(compressed: &[u8], page: &mut [u8]) -> bool {
+    let Some(member) = compressed.strip_prefix(&[0x1f, 0x8b, 8, 0]) else { return false };
+    let Some((member, [a, b, c, d, size @ ..])) = member.split_last_chunk::<8>() else { return false };
+    let Some(data) = member.get(6..) else { return false };
+    libdeflater::Decompressor::new().deflate_decompress(data, page) == Ok(page.len())
+        && u32::from_le_bytes(*size) as usize == page.len()
+        && u32::from_le_bytes([*a, *b, *c, *d]) == libdeflater::crc32(page)
 }
 
 /// Looks at the lengths of text: decoders take them on trust, and multiply them.

@@ -56,18 +56,24 @@ fn batches_are_bounded_and_complete_across_row_groups_and_dictionaries() {
                     .set_max_row_group_row_count(Some(group_rows)),
             );
             let mut next = 0;
+            let mut before: Option<DictColumn<AddrCell>> = None;
             for batch in read(&file).unwrap() {
                 assert!((1..=limits::BATCH_ROWS).contains(&batch.rows));
                 assert_eq!(batch.first_row, next as u64);
                 let sources = batch.srcaddr.unwrap();
                 assert_eq!((sources.index.len(), batch.bytes.len()), (batch.rows, batch.rows));
-                assert!(sources.values.len() <= batch.rows + 1);
+                // Each distinct value as a value of the dictionary, and beside it, and null.
+                assert!(sources.values.len() <= 2 * 40_000 + 1);
+                if let Some(before) = before.filter(|before| before.dictionary == sources.dictionary) {
+                    assert!(sources.values.starts_with(&before.values), "a dictionary goes on");
+                }
                 for row in 0..batch.rows {
                     let expected = if next % 7 == 3 { AddrCell::Null } else { ip(&address(next)) };
                     assert_eq!(*sources.get(row), expected);
                     assert_eq!(batch.bytes.get(row), IntCell::Value(i64::from(next)));
                     next += 1;
                 }
+                before = Some(sources);
             }
             assert_eq!(next, rows, "{page_limit} {dictionary} {group_rows}");
         }

@@ -1,23 +1,46 @@
 //! Lines to columns, under one header.
 
-use memchr::memchr_iter;
-
 use super::{
     header::{Look, begins_with_name, look, names},
-
     lines::Line,
 };
 use crate::{
     decode::{
-        ColumnSet, DecodeError, Field, FlowBatch, IntCell, IntColumn,
+        AddrCell, ColumnSet, DecodeError, Field, FlowBatch, IntCell, IntColumn,
         batch::Column,
         builder::{Builder, begin_anew},
-        columns::{Binding, bind},
+        columns::{Binding, Kind, bind},
+        interned::Interned,
         refuse, values,
     },
     limits,
     model::{Quarantine, QuarantineReason},
 };
+
+/// Finds where each field begins, and where one more would: fields are a few bytes each, so eight bytes are looked at at
+/// a time. Says how many fields there are; `None`: more than there is room for.
+fn begin_fields(line: &[u8], starts: &mut [usize]) -> Option<usize> {
+    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+    const SPACES: u64 = 0x2020_2020_2020_2020;
+    let mut fields = 1;
+    let (words, rest) = line.as_chunks::<8>();
+    for (at, word) in words.iter().enumerate() {
+        let others = u64::from_le_bytes(*word) ^ SPACES;
+        // The highest bit of each byte that is zero, and of no other.
+        let mut spaces = !(((others & LOW) + LOW) | others | LOW);
+        while spaces != 0 {
+            *starts.get_mut(fields)? = at * 8 + (spaces.trailing_zeros() / 8) as usize + 1;
+            fields += 1;
+            spaces &= spaces - 1;
+        }
+    }
+    for (at, _) in rest.iter().enumerate().filter(|(_, byte)| **byte == b' ') {
+        *starts.get_mut(fields)? = words.len() * 8 + at + 1;
+        fields += 1;
+    }
+    *starts.get_mut(fields)? = line.len() + 1;
+    Some(fields)
+}
 
 /// A batch in the making, and what its lines are bound by.
 #[derive(Debug)]
@@ -28,6 +51,9 @@ pub(super) struct Table {
     starts: Vec<usize>,
     bytes_at: usize,
     bytes: IntColumn,
+    /// Those of addresses. They have the same ones, which are remembered together.
+    addresses: Vec<(Field, usize, Vec<u32>)>,
+    known_addresses: Interned<AddrCell>,
     /// All others.
     columns: Vec<(Field, usize, Builder)>,
     rows: usize,
@@ -75,9 +101,15 @@ impl Table {
             starts: vec![0; names.len() + 1],
             bytes_at,
             bytes: IntColumn::with_capacity(limits::BATCH_ROWS),
+            addresses: columns
+                .iter()
+                .filter(|(field, _)| field.kind() == Kind::Address)
+                .map(|(field, at)| (*field, *at, Vec::with_capacity(limits::BATCH_ROWS)))
+                .collect(),
+            known_addresses: Interned::new(values::address),
             columns: columns
                 .into_iter()
-                .filter(|(field, _)| *field != Field::Bytes)
+                .filter(|(field, _)| *field != Field::Bytes && field.kind() != Kind::Address)
                 .map(|(field, at)| (field, at, Builder::new(field)))
                 .collect(),
             rows: 0,
@@ -120,18 +152,9 @@ impl Table {
     /// Finds the fields of a line. `None`: too many or too few. Else what its `bytes` is.
     pub(super) fn split(&mut self, line: &[u8]) -> Option<IntCell> {
         let fields = self.starts.len() - 1;
-        let mut spaces = 0;
-        for space in memchr_iter(b' ', line) {
-            spaces += 1;
-            if spaces == fields {
-                return None;
-            }
-            self.starts[spaces] = space + 1;
-        }
-        if spaces + 1 < fields {
+        if begin_fields(line, &mut self.starts) != Some(fields) {
             return None;
         }
-        self.starts[fields] = line.len() + 1;
         Some(values::integer(self.field(line, self.bytes_at)))
     }
 
@@ -142,6 +165,9 @@ impl Table {
     /// Appends the record that [`Self::split`] has just been given, with what it gave.
     pub(super) fn push(&mut self, line: &[u8], bytes: IntCell) {
         self.bytes.push(bytes);
+        for (_, at, index) in &mut self.addresses {
+            index.push(self.known_addresses.place(&line[self.starts[*at]..self.starts[*at + 1] - 1]));
+        }
         for (_, at, cells) in &mut self.columns {
             cells.push(&line[self.starts[*at]..self.starts[*at + 1] - 1]);
         }
@@ -153,6 +179,9 @@ impl Table {
         self.malformed.resize(self.rows, false);
         self.malformed.push(true);
         self.bytes.push(IntCell::Null);
+        for (_, _, index) in &mut self.addresses {
+            index.push(self.known_addresses.place(b"-"));
+        }
         for (_, _, cells) in &mut self.columns {
             cells.push(b"-");
         }
@@ -168,6 +197,11 @@ impl Table {
         }
         let mut batch = FlowBatch { rows, first_row, malformed, ..FlowBatch::default() };
         batch.put(Field::Bytes, Column::Integer(begin_anew(&mut self.bytes)));
+        for (field, _, index) in &mut self.addresses {
+            let index = std::mem::replace(index, Vec::with_capacity(limits::BATCH_ROWS));
+            batch.put(*field, Column::Address(self.known_addresses.column(index)));
+        }
+        self.known_addresses.trim();
         for (field, _, cells) in &mut self.columns {
             batch.put(*field, cells.take());
         }

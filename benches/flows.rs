@@ -1,0 +1,175 @@
+//! Writes files to measure with, and reads them as the exporter does: from a local store, on a bounded pool, into the
+//! sums of each object. `benches/peers/run` and `benches/instructions/run` use it.
+//!
+//! ```text
+//! flows setup                               zones, port groups and gateway as TOML
+//! flows generate DIR VARIANT FILES ROWS     files of ROWS records each; gzip, snappy, plain or text
+//! flows digest DIR VARIANT THREADS          sums as lines of words between tabs, then what it took
+//! ```
+
+#![allow(clippy::print_stdout, reason = "its output is what it is for")]
+
+mod traffic;
+
+use std::{
+    collections::BTreeMap,
+    error::Error,
+    fs,
+    sync::{Arc, Mutex},
+    time::Instant,
+};
+
+use flowcost_exporter as flowcost;
+use flowcost_exporter::{
+    accumulate::{DigestLimits, digest},
+    classify::{Classifier, GatewaySpec, PortGroup, Rules, ZoneSpec},
+    fetch::fetch,
+    model::{FlowCounts, FlowKey, Hour, Partition, PartitionSpan, Settlement, Timestamp},
+    pricing::Prices,
+    store::{ListRequest, ObjectStore, local::LocalStore},
+};
+use traffic::{GROUPS, HOUR, NAT_ADDRESS, NAT_INTERFACE, Variant, ZONES};
+
+type Outcome = Result<(), Box<dyn Error>>;
+
+const REGION: &str = "ap-northeast-1";
+
+/// What a configuration has by default, but for the time that it takes to decompress.
+const OBJECT_BYTES: u64 = 256 << 20;
+const LIMITS: DigestLimits = DigestLimits { decompressed_bytes: 2 << 30, bad_rows: 0 };
+
+fn main() -> Outcome {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words[..] {
+        ["setup"] => setup(),
+        ["generate", dir, variant, files, rows] => {
+            generate(dir, known(variant)?, files.parse()?, rows.parse()?)?
+        }
+        ["digest", dir, variant, threads] => measure(dir, known(variant)?, threads.parse()?)?,
+        _ => {
+            return Err(
+                "usage: flows setup | generate DIR VARIANT FILES ROWS | digest DIR VARIANT THREADS".into()
+            );
+        }
+    }
+    Ok(())
+}
+
+fn known(variant: &str) -> Result<Variant, String> {
+    Variant::parse(variant).ok_or_else(|| format!("no variant is called {variant}"))
+}
+
+fn setup() {
+    println!("nat_interface = {NAT_INTERFACE:?}\nnat_address = \"{NAT_ADDRESS}\"\n[zones]");
+    for (zone, _, cidrs) in ZONES {
+        println!("{zone} = {cidrs:?}");
+    }
+    println!("[groups]");
+    for (group, ports) in GROUPS {
+        let ports: Vec<String> = ports.iter().map(|(low, high)| format!("[{low}, {high}]")).collect();
+        println!("{group} = [{}]", ports.join(", "));
+    }
+}
+
+fn generate(dir: &str, variant: Variant, files: u64, rows: usize) -> Outcome {
+    fs::create_dir_all(dir)?;
+    for number in 0..files {
+        let path = format!("{dir}/{}-{number}.{}", variant.name(), variant.extension());
+        fs::write(path, traffic::file(variant, number + 1, rows))?;
+    }
+    Ok(())
+}
+
+fn classifier() -> Result<Classifier, Box<dyn Error>> {
+    let mut zones = Vec::new();
+    for (name, az_id, cidrs) in ZONES {
+        let cidrs = cidrs.iter().map(|cidr| cidr.parse()).collect::<Result<_, _>>()?;
+        zones.push(ZoneSpec {
+            name: name.into(),
+            az_id: Some(az_id.into()),
+            region: REGION.into(),
+            cidrs,
+            logged: true,
+        });
+    }
+    let group = |(name, ports): (&str, &[(u16, u16)])| PortGroup {
+        name: name.into(),
+        ports: ports.iter().map(|(low, high)| *low..=*high).collect(),
+    };
+    let gateway = GatewaySpec {
+        name: "nat".into(),
+        zone: ZONES[0].0.into(),
+        interface_ids: vec![NAT_INTERFACE.into()],
+        private_ips: vec![NAT_ADDRESS.into()],
+        resource_ids: Vec::new(),
+    };
+    let port_groups = GROUPS.into_iter().map(group).collect();
+    let rules = Rules { zones, port_groups, gateways: vec![gateway], ..Rules::default() };
+    Ok(Classifier::new(rules, REGION, Prices::default()))
+}
+
+type Sums = BTreeMap<FlowKey, FlowCounts>;
+
+/// Reads the files of a variant, as many at a time as there are threads.
+fn measure(dir: &str, variant: Variant, threads: usize) -> Outcome {
+    let dir = fs::canonicalize(dir)?;
+    let root = dir.to_str().ok_or("the folder is not UTF-8")?.to_owned();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
+    let classifier = Arc::new(classifier()?);
+    let partition = Partition {
+        bucket: "file://".into(),
+        prefix: "".into(),
+        start: Hour::of(Timestamp(HOUR)),
+        span: PartitionSpan::Hour,
+    };
+    let sums: Arc<Mutex<Sums>> = Arc::default();
+    let began = Instant::now();
+    let rows = runtime.block_on(async {
+        let store: Arc<dyn ObjectStore> = Arc::new(LocalStore::new("bench".into(), &root, Arc::new(|_| {})));
+        let prefix = format!("{}/{}-", root.trim_matches('/'), variant.name());
+        let page = store
+            .list(ListRequest { prefix: &prefix, start_after: None, delimited: false, page: None })
+            .await?;
+        let slots = Arc::new(tokio::sync::Semaphore::new(threads));
+        let mut objects = tokio::task::JoinSet::new();
+        for listed in page.objects {
+            let (store, slots, sums) = (store.clone(), slots.clone(), sums.clone());
+            let (classifier, partition) = (classifier.clone(), partition.clone());
+            objects.spawn(async move {
+                let _slot = slots.acquire_owned().await.map_err(|error| error.to_string())?;
+                let input =
+                    fetch(&*store, &listed, OBJECT_BYTES).await.map_err(|error| error.to_string())?.input;
+                let work = move || digest(input, &partition, &classifier, &LIMITS);
+                match tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())? {
+                    Settlement::Counted(delta) => {
+                        let mut sums = sums.lock().map_err(|error| error.to_string())?;
+                        for ((_, key), counts) in delta.traffic {
+                            let sum = sums.entry(key).or_default();
+                            *sum = sum.checked_add(counts).ok_or("the sums overflow")?;
+                        }
+                        Ok(delta.records.total())
+                    }
+                    other => Err(format!("{}: {other:?}", listed.id)),
+                }
+            });
+        }
+        let mut rows = 0;
+        while let Some(done) = objects.join_next().await {
+            rows += done??;
+        }
+        Ok::<u64, Box<dyn Error>>(rows)
+    })?;
+    let seconds = began.elapsed().as_secs_f64();
+    for (key, counts) in sums.lock().map_err(|error| error.to_string())?.iter() {
+        let FlowKey { src_zone, dst_zone, port_group, nat_direction } = key;
+        let FlowCounts { bytes, packets, flows, .. } = counts;
+        let nat = nat_direction.as_str();
+        println!("{src_zone}\t{dst_zone}\t{port_group}\t{nat}\t{bytes}\t{packets}\t{flows}");
+    }
+    let status = procfs::process::Process::myself()?.status()?;
+    println!("seconds\t{seconds}");
+    println!("rows\t{rows}");
+    println!("peak_kib\t{}", status.vmhwm.unwrap_or_default());
+    Ok(())
+}
