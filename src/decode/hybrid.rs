@@ -52,7 +52,7 @@ impl Hybrid {
     pub(super) fn read(&mut self, bytes: &[u8], out: &mut [u32]) -> usize {
         let bytes = &bytes[..self.end];
         let mut done = 0;
-        while done < out.len() && self.more(bytes) {
+        while done < out.len() && self.more(bytes, true) {
             let out = &mut out[done..];
             if self.same_left > 0 {
                 let count = out.len().min(self.same_left);
@@ -84,7 +84,7 @@ impl Hybrid {
     /// Passes over equal numbers, at most `most` and at least one where there are any: which, and how many.
     pub(super) fn stretch(&mut self, bytes: &[u8], most: usize) -> Option<(u32, usize)> {
         let bytes = &bytes[..self.end];
-        if !self.more(bytes) {
+        if !self.more(bytes, false) {
             return None;
         }
         if self.same_left > 0 {
@@ -105,12 +105,12 @@ impl Hybrid {
         Some((number, count))
     }
 
-    /// Whether there is a number to read: finds the next run or stretch.
-    fn more(&mut self, bytes: &[u8]) -> bool {
+    /// Whether there is a number to read: finds the next run or stretch. What is `strict` ends with a number that is too
+    /// wide, and with a run of nothing: some writers pad pages with zeros. Levels are read as the library reads them.
+    fn more(&mut self, bytes: &[u8], strict: bool) -> bool {
         while self.same_left == 0 && self.group_at == self.group_end && self.groups_left == 0 {
             let Some(header) = self.header(bytes) else { return false };
-            // Padding at the end of a page, which some writers add. No writer writes a run of nothing.
-            if header == 0 {
+            if header == 0 && strict {
                 self.at = self.end;
                 return false;
             }
@@ -122,7 +122,12 @@ impl Hybrid {
             } else {
                 let size = self.width.div_ceil(8) as usize;
                 let Some(value) = bytes.get(self.at..self.at + size) else { return false };
-                self.same = value.iter().rev().fold(0, |value, byte| (value << 8) | u32::from(*byte));
+                let value = value.iter().rev().fold(0, |value, byte| (value << 8) | u64::from(*byte));
+                if strict && value >> self.width != 0 {
+                    self.at = self.end;
+                    return false;
+                }
+                self.same = value as u32;
                 self.same_left = length;
                 self.at += size;
             }
