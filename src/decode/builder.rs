@@ -2,7 +2,7 @@
 
 use super::{
     Action, AddrCell, AwsService, Direction, Field, IntColumn, InterfaceType, LogStatus, batch::Column,
-    columns::Kind, interned::Interned, values,
+    columns::Kind, interned::Interned, lengths, values,
 };
 use crate::limits;
 
@@ -88,6 +88,9 @@ pub(super) fn begin_anew(column: &mut IntColumn) -> IntColumn {
     std::mem::replace(column, IntColumn::with_capacity(limits::BATCH_ROWS))
 }
 
+/// What text has to pass.
+pub(super) type Check = fn(&[u8]) -> Result<(), String>;
+
 /// A column of text, whatever its values become.
 pub(super) trait Texts {
     /// [`Interned::give`]
@@ -96,9 +99,9 @@ pub(super) trait Texts {
     fn push_given(&mut self, places: &[u32]) -> bool;
     /// [`Interned::push_nulls`]
     fn push_nulls(&mut self, rows: usize);
-    /// Appends rows, each text behind its length in four bytes. Says how many bytes they took; `None` when they end
-    /// before their rows do, or one is not `sound`.
-    fn push_plain(&mut self, bytes: &[u8], rows: usize, sound: fn(&[u8]) -> bool) -> Option<usize>;
+    /// Appends rows, each text behind its length in four bytes. Says how many bytes they took; what is wrong with them is
+    /// a text for a person.
+    fn push_plain(&mut self, bytes: &[u8], rows: usize, check: Check) -> Result<usize, String>;
 }
 
 impl<T: Clone> Texts for Interned<T> {
@@ -114,16 +117,13 @@ impl<T: Clone> Texts for Interned<T> {
         self.push_nulls(rows);
     }
 
-    fn push_plain(&mut self, bytes: &[u8], rows: usize, sound: fn(&[u8]) -> bool) -> Option<usize> {
+    fn push_plain(&mut self, bytes: &[u8], rows: usize, check: Check) -> Result<usize, String> {
         let mut rest = bytes;
         for _ in 0..rows {
-            let (length, behind) = rest.split_first_chunk::<4>()?;
-            let (text, behind) = behind.split_at_checked(u32::from_le_bytes(*length) as usize)?;
-            if !self.push_if(text, sound) {
-                return None;
-            }
+            let (text, behind) = lengths::text(rest)?;
+            self.push_checked(text, check)?;
             rest = behind;
         }
-        Some(bytes.len() - rest.len())
+        Ok(bytes.len() - rest.len())
     }
 }

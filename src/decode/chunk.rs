@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use super::{
     IntColumn,
-    builder::{Builder, Texts},
+    builder::{Builder, Check, Texts},
     hybrid::Hybrid,
     lengths,
     pages::{Column, Content, Header, Pages},
@@ -48,11 +48,17 @@ pub(super) enum Text {
 }
 
 impl Text {
-    fn sound(self) -> fn(&[u8]) -> bool {
-        const MOST: usize = limits::PARQUET_VALUE_BYTES;
+    fn check(self) -> Check {
+        fn length(text: &[u8]) -> Result<(), String> {
+            const MOST: usize = limits::PARQUET_VALUE_BYTES;
+            if text.len() <= MOST { Ok(()) } else { Err(lengths::too_long(text.len() as u64)) }
+        }
         match self {
-            Self::Utf8 => |text| text.len() <= MOST && std::str::from_utf8(text).is_ok(),
-            Self::Bytes => |text| text.len() <= MOST,
+            Self::Utf8 => |text| {
+                length(text)?;
+                std::str::from_utf8(text).map(|_| ()).map_err(|_| "a text that is no UTF-8".to_string())
+            },
+            Self::Bytes => length,
         }
     }
 }
@@ -156,7 +162,7 @@ impl Chunk {
             self.dictionary = dictionary;
             return Ok(());
         }
-        let sound = self.text.sound();
+        let check = self.text.check();
         // The guard has seen that there is room for so many lengths.
         let mut found: Vec<&[u8]> = Vec::with_capacity(values);
         let mut rest = &self.bytes[..];
@@ -165,12 +171,8 @@ impl Chunk {
             if rest.is_empty() {
                 break;
             }
-            let (length, behind) = rest.split_first_chunk::<4>().ok_or_else(short)?;
-            let length = u32::from_le_bytes(*length) as usize;
-            let (text, behind) = behind.split_at_checked(length).ok_or_else(short)?;
-            if !sound(text) {
-                return Err(unsound());
-            }
+            let (text, behind) = lengths::text(rest).map_err(corrupt)?;
+            check(text).map_err(corrupt)?;
             found.push(text);
             rest = behind;
         }
@@ -229,7 +231,7 @@ impl Chunk {
                         let taken = push_integers(self.column.physical, bytes, count, column);
                         taken.ok_or_else(|| corrupt("a page lacks values"))?
                     }
-                    other => texts(other)?.push_plain(bytes, count, self.text.sound()).ok_or_else(unsound)?,
+                    other => texts(other)?.push_plain(bytes, count, self.text.check()).map_err(corrupt)?,
                 };
                 Ok(())
             }
@@ -266,13 +268,6 @@ fn texts(builder: &mut Builder) -> Result<&mut dyn Texts, Quarantine> {
 
 fn hybrid(part: Range<usize>, width: u8) -> Result<Hybrid, Quarantine> {
     Hybrid::new(part, width).map_err(|_| corrupt(format!("places of {width} bits")))
-}
-
-fn unsound() -> Quarantine {
-    corrupt(format!(
-        "a text that ends beyond its page, is longer than {} bytes or is no UTF-8",
-        limits::PARQUET_VALUE_BYTES
-    ))
 }
 
 fn corrupt(detail: impl Into<String>) -> Quarantine {

@@ -104,13 +104,20 @@ impl<T: Clone> Interned<T> {
         self.index.push(place);
     }
 
-    /// Appends the value of a row, if its text is one of those before or sound.
-    pub(super) fn push_if(&mut self, text: &[u8], sound: impl Fn(&[u8]) -> bool) -> bool {
+    /// Appends the value of a row. A text that is none of those before has to pass `check`.
+    pub(super) fn push_checked(
+        &mut self,
+        text: &[u8],
+        check: impl Fn(&[u8]) -> Result<(), String>,
+    ) -> Result<(), String> {
+        if text.len() > limits::PARQUET_VALUE_BYTES {
+            return check(text);
+        }
         let values = self.values.len();
         let place = self.place(text);
         self.index.push(place);
         // What is new has been put in all the same: an object with such a text is given up.
-        self.values.len() == values || sound(text)
+        if self.values.len() == values { Ok(()) } else { check(text) }
     }
 
     /// The place of a value, of [`Self::column`].

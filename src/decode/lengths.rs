@@ -22,6 +22,13 @@ pub(super) fn plain(mut text: &[u8]) -> Result<(), String> {
     if text.is_empty() { Ok(()) } else { Err("a page that ends within a length".to_string()) }
 }
 
+/// The first text of a `PLAIN` page, of any length, and what is behind it.
+pub(super) fn text(page: &[u8]) -> Result<(&[u8], &[u8]), String> {
+    let (length, behind) = page.split_first_chunk::<4>().ok_or("a page that ends within a length")?;
+    let text = behind.split_at_checked(u32::from_le_bytes(*length) as usize);
+    text.ok_or_else(|| "a value that ends beyond its page".to_string())
+}
+
 /// `DELTA_LENGTH_BYTE_ARRAY`: all lengths, then all values.
 pub(super) fn delta_lengths(text: &[u8], values: usize) -> Result<(), String> {
     let mut sum = 0;
@@ -71,7 +78,7 @@ fn in_bounds(length: i64) -> Result<usize, String> {
     }
 }
 
-fn too_long(length: u64) -> String {
+pub(super) fn too_long(length: u64) -> String {
     format!("a text of {length} bytes, more than {MOST}")
 }
 
