@@ -11,7 +11,7 @@ use crate::flowcost::decode::{
     encode::{Codec, Column, EncodeOptions, ParquetEncoder, Record, TextEncoder},
 };
 
-pub const COLUMNS: &[Column] = &[
+pub(crate) const COLUMNS: &[Column] = &[
     Column::Version,
     Column::AccountId,
     Column::InstanceId,
@@ -33,13 +33,13 @@ pub const COLUMNS: &[Column] = &[
 ];
 
 /// Name, id, nodes and pods of each zone.
-pub const ZONES: [(&str, &str, [&str; 2]); 3] = [
+pub(crate) const ZONES: [(&str, &str, [&str; 2]); 3] = [
     ("ap-northeast-1a", "apne1-az4", ["10.0.0.0/22", "10.0.64.0/19"]),
     ("ap-northeast-1c", "apne1-az1", ["10.0.4.0/22", "10.0.96.0/19"]),
     ("ap-northeast-1d", "apne1-az2", ["10.0.8.0/22", "10.0.128.0/19"]),
 ];
 
-pub const GROUPS: [(&str, &[(u16, u16)]); 5] = [
+pub(crate) const GROUPS: [(&str, &[(u16, u16)]); 5] = [
     ("loki-gateway", &[(4080, 4080)]),
     ("loki-cache", &[(4090, 4091)]),
     ("loki-http", &[(4101, 4107)]),
@@ -47,11 +47,11 @@ pub const GROUPS: [(&str, &[(u16, u16)]); 5] = [
     ("https", &[(443, 443)]),
 ];
 
-pub const NAT_INTERFACE: &str = "eni-0352f8c82da6aa229";
-pub const NAT_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 3, 250);
+pub(crate) const NAT_INTERFACE: &str = "eni-0352f8c82da6aa229";
+pub(crate) const NAT_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 3, 250);
 
 /// 2025-12-09T10:00:00Z
-pub const HOUR: i64 = 1_765_274_400;
+pub(crate) const HOUR: i64 = 1_765_274_400;
 
 /// A file has the records that ended in five minutes.
 const SLOT: i64 = 300;
@@ -68,7 +68,7 @@ struct Node {
     pods: Vec<Ipv4Addr>,
 }
 
-pub struct Traffic {
+pub(crate) struct Traffic {
     rng: Rng,
     /// When its slot begins.
     slot: i64,
@@ -80,7 +80,7 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let mut rng = Rng::with_seed(9843);
         let mut node = |zone: usize, number: usize| Node {
             interface: format!("eni-{:017x}", rng.u64(..) >> 4 | 1 << 60)
@@ -124,7 +124,7 @@ impl Traffic {
     }
 
     /// At least so many records: all of each flow.
-    pub fn records(&mut self, rows: usize, into: &mut Vec<Record>) {
+    pub(crate) fn records(&mut self, rows: usize, into: &mut Vec<Record>) {
         into.clear();
         while into.len() < rows {
             match self.rng.u32(..100) {
@@ -245,7 +245,7 @@ impl Traffic {
 
 /// How the files of a run are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Variant {
+pub(crate) enum Variant {
     Gzip,
     Snappy,
     Plain,
@@ -253,18 +253,18 @@ pub enum Variant {
 }
 
 impl Variant {
-    pub const ALL: [(Self, &str); 4] =
+    pub(crate) const ALL: [(Self, &str); 4] =
         [(Self::Gzip, "gzip"), (Self::Snappy, "snappy"), (Self::Plain, "plain"), (Self::Text, "text")];
 
-    pub fn parse(name: &str) -> Option<Self> {
+    pub(crate) fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|(_, known)| *known == name).map(|(variant, _)| variant)
     }
 
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         Self::ALL.into_iter().find(|(variant, _)| *variant == self).map_or("", |(_, name)| name)
     }
 
-    pub fn extension(self) -> &'static str {
+    pub(crate) fn extension(self) -> &'static str {
         if self == Self::Text { "log.gz" } else { "parquet" }
     }
 }
@@ -272,10 +272,10 @@ impl Variant {
 const CHUNK: usize = 32 << 10;
 
 /// One file of exactly so many records.
-pub fn file(variant: Variant, seed: u64, rows: usize) -> Vec<u8> {
+pub(crate) fn file(variant: Variant, seed: u64, rows: usize) -> Vec<u8> {
     let mut traffic = Traffic::new(seed);
     let mut records = Vec::new();
-    let mut each_chunk = |mut write: Box<dyn FnMut(&[Record]) + '_>| {
+    let mut each_chunk = |write: &mut dyn FnMut(&[Record])| {
         let mut left = rows;
         while left > 0 {
             let count = left.min(CHUNK);
@@ -286,7 +286,7 @@ pub fn file(variant: Variant, seed: u64, rows: usize) -> Vec<u8> {
     };
     if variant == Variant::Text {
         let mut file = TextEncoder::new(COLUMNS);
-        each_chunk(Box::new(|records| file.write(records)));
+        each_chunk(&mut |records| file.write(records));
         return file.finish();
     }
     let options = EncodeOptions {
@@ -296,6 +296,6 @@ pub fn file(variant: Variant, seed: u64, rows: usize) -> Vec<u8> {
         ..EncodeOptions::default()
     };
     let mut file = ParquetEncoder::new(&options).expect("a schema of flow logs");
-    each_chunk(Box::new(|records| file.write(records).expect("records of flow logs")));
+    each_chunk(&mut |records| file.write(records).expect("records of flow logs"));
     file.finish().expect("records of flow logs")
 }
