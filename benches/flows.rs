@@ -23,7 +23,7 @@ use flowcost_exporter as flowcost;
 use flowcost_exporter::{
     accumulate::{DigestLimits, digest},
     classify::{Classifier, GatewaySpec, PortGroup, Rules, ZoneSpec},
-    fetch::fetch,
+    fetch::{Fetched, fetch_or_begin},
     model::{FlowCounts, FlowKey, Hour, Partition, PartitionSpan, Settlement, Timestamp},
     pricing::Prices,
     store::{ListRequest, ObjectStore, local::LocalStore},
@@ -138,10 +138,15 @@ fn measure(dir: &str, variant: Variant, threads: usize) -> Outcome {
             let (classifier, partition) = (classifier.clone(), partition.clone());
             objects.spawn(async move {
                 let _slot = slots.acquire_owned().await.map_err(|error| error.to_string())?;
-                let input =
-                    fetch(&*store, &listed, OBJECT_BYTES).await.map_err(|error| error.to_string())?.input;
+                let fetched = fetch_or_begin(&store, &listed, OBJECT_BYTES).await;
+                let Fetched { input, parts, .. } = fetched.map_err(|error| error.to_string())?;
                 let work = move || digest(input, &partition, &classifier, &LIMITS);
-                match tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())? {
+                let settlement =
+                    tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())?;
+                if let Some(error) = parts.as_ref().and_then(|parts| parts.failure()) {
+                    return Err(error.to_string());
+                }
+                match settlement {
                     Settlement::Counted(delta) => {
                         let mut sums = sums.lock().map_err(|error| error.to_string())?;
                         for ((_, key), counts) in delta.traffic {

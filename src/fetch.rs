@@ -1,10 +1,12 @@
 //! The bytes of one object, and no more of them than are needed.
 //!
-//! A small object is one request. Of a large Parquet object the footer is read first, then the columns that count;
-//! other objects are read whole. Refuses to know what a column means and to retry: a failed request fails the object,
+//! A small object is one request. Of a larger Parquet object the footer is read first, then the columns that count;
+//! other objects are read whole. A large object is read in parts while it is decoded. Refuses to know what a column means and to retry: a failed request fails the object,
 //! which is then put back. Invariant: no byte is fetched twice, so never more bytes than the object has.
 
-use std::{collections::BTreeMap, ops::Range};
+mod parts;
+
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 
@@ -15,6 +17,8 @@ use crate::{
     store::{FailureReason, ObjectStore, Operation, StoreError},
 };
 
+pub use parts::ObjectParts;
+
 /// An object that can be decoded.
 #[derive(Debug, Clone)]
 pub struct Fetched {
@@ -22,6 +26,8 @@ pub struct Fetched {
     pub input: Input,
     /// How many were fetched.
     pub bytes_fetched: u64,
+    /// What fetches the rest of them while they are decoded, and knows afterwards whether it could.
+    pub parts: Option<Arc<ObjectParts>>,
 }
 
 /// Why there is nothing to decode.
@@ -48,11 +54,11 @@ pub async fn fetch(
         return Err(FetchError::Quarantine(Quarantine { reason: QuarantineReason::TooLarge, detail }));
     }
     if len == 0 {
-        return Ok(Fetched { input: Input::Whole(Bytes::new()), bytes_fetched: 0 });
+        return Ok(Fetched { input: Input::Whole(Bytes::new()), bytes_fetched: 0, parts: None });
     }
     if len <= limits::WHOLE_OBJECT_BYTES {
         let whole = exactly(store.get(listed, None).await?, len, listed)?;
-        return Ok(Fetched { input: Input::Whole(whole), bytes_fetched: len });
+        return Ok(Fetched { input: Input::Whole(whole), bytes_fetched: len, parts: None });
     }
     let mut parts = Parts { store, listed, chunks: BTreeMap::new(), fetched: 0 };
     let (wanted, have_from) = parts.end().await?;
@@ -62,7 +68,23 @@ pub async fn fetch(
     Ok(Fetched {
         input: Input::Sparse(SparseBytes { len, chunks: parts.chunks }),
         bytes_fetched: parts.fetched,
+        parts: None,
     })
+}
+
+/// The same; but of an object of more than [`limits::IN_PARTS_BYTES`] only the end, and the rest while it is decoded. That
+/// blocks: where [`Fetched::parts`] is there, decode where blocking is allowed, and afterwards ask it for its failure.
+pub async fn fetch_or_begin(
+    store: &Arc<dyn ObjectStore>,
+    listed: &Listed,
+    object_bytes_limit: u64,
+) -> Result<Fetched, FetchError> {
+    if listed.size <= limits::IN_PARTS_BYTES || listed.size > object_bytes_limit {
+        return fetch(&**store, listed, object_bytes_limit).await;
+    }
+    let parts = Arc::new(ObjectParts::begin(Arc::clone(store), listed).await?);
+    let bytes_fetched = parts.bytes_fetched();
+    Ok(Fetched { input: Input::Parts(parts.clone()), bytes_fetched, parts: Some(parts) })
 }
 
 /// What was fetched so far of one object.
@@ -166,6 +188,8 @@ mod tests {
     struct OneObject {
         bytes: Bytes,
         short_by: usize,
+        /// Requests that are answered.
+        fail_after: usize,
         asked: Mutex<Vec<Range<u64>>>,
     }
 
@@ -178,7 +202,12 @@ mod tests {
         async fn get(&self, object: &Listed, range: Option<Range<u64>>) -> Result<Bytes, StoreError> {
             assert_eq!(object.version.as_deref(), Some("v1"), "every read is pinned");
             let range = range.unwrap_or(0..self.bytes.len() as u64);
-            self.asked.lock().unwrap().push(range.clone());
+            let mut asked = self.asked.lock().unwrap();
+            if asked.len() == self.fail_after {
+                let (operation, target) = (Operation::Get, object.id.to_string());
+                return Err(StoreError { operation, target, reason: FailureReason::Changed, source: None });
+            }
+            asked.push(range.clone());
             Ok(self.bytes.slice(range.start as usize..range.end as usize - self.short_by))
         }
     }
@@ -186,7 +215,7 @@ mod tests {
     fn store_of(bytes: Bytes) -> (OneObject, Listed) {
         let id = ObjectId { bucket: "s3://bucket".into(), key: "key".to_string() };
         let listed = Listed { id, size: bytes.len() as u64, version: Some("v1".to_string()) };
-        (OneObject { bytes, short_by: 0, asked: Mutex::default() }, listed)
+        (OneObject { bytes, short_by: 0, fail_after: usize::MAX, asked: Mutex::default() }, listed)
     }
 
     async fn fetched(bytes: Bytes) -> (Fetched, Vec<Range<u64>>) {
@@ -293,6 +322,59 @@ mod tests {
             let Err(FetchError::Store(error)) = fetch(&store, &listed, u64::MAX).await else { panic!() };
             assert_eq!(error.reason, FailureReason::Other);
         }
+    }
+
+    /// Reads as the pipeline does: where blocking is allowed.
+    async fn decoded_in_parts(
+        store: Arc<dyn ObjectStore>,
+        listed: &Listed,
+    ) -> (Result<Vec<FlowBatch>, DecodeError>, Arc<ObjectParts>) {
+        let Fetched { input, parts, .. } = fetch_or_begin(&store, listed, u64::MAX).await.unwrap();
+        let batches = tokio::task::spawn_blocking(|| decoded(input)).await.unwrap();
+        (batches, parts.expect("a large object"))
+    }
+
+    #[tokio::test]
+    async fn a_large_object_is_read_in_parts() {
+        let parquet = padded_log(100_000, 200, 20_000, 0);
+        let mut text = "srcaddr dstaddr bytes\n".to_owned();
+        let mut random = fastrand::Rng::with_seed(1);
+        while text.len() < 30 << 20 {
+            text += &format!(
+                "10.0.{}.{} 10.0.0.{} {}\n",
+                random.u8(..),
+                random.u8(..),
+                random.u8(..),
+                random.u64(..) >> 8
+            );
+        }
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut gzip, text.as_bytes()).unwrap();
+        for (file, most_at_a_time) in
+            [(parquet, 2 << 20), (gzip.finish().unwrap().into(), limits::PART_BYTES)]
+        {
+            let (store, listed) = store_of(file.clone());
+            assert!(listed.size > limits::IN_PARTS_BYTES, "{}", listed.size);
+            let store = Arc::new(store);
+            let (batches, parts) = decoded_in_parts(store.clone(), &listed).await;
+            let whole = decoded(Input::Whole(file)).unwrap();
+            assert_eq!(format!("{:?}", batches.unwrap()), format!("{whole:?}"));
+            let asked = store.asked.lock().unwrap();
+            let sizes: Vec<u64> = asked.iter().map(|range| range.end - range.start).collect();
+            assert!(sizes.iter().all(|size| *size <= most_at_a_time), "{sizes:?}");
+            assert_eq!(parts.bytes_fetched(), sizes.iter().sum::<u64>());
+            assert!(parts.bytes_fetched() <= listed.size + limits::FOOTER_BYTES);
+            assert!(parts.failure().is_none());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_part_that_fails_is_told_of() {
+        let (mut store, listed) = store_of(padded_log(100_000, 200, 20_000, 0));
+        store.fail_after = 3;
+        let (batches, parts) = decoded_in_parts(Arc::new(store), &listed).await;
+        assert!(batches.is_err());
+        assert_eq!(parts.failure().map(|error| error.reason), Some(FailureReason::Changed));
     }
 
     #[test]

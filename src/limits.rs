@@ -68,6 +68,13 @@ pub const WHOLE_OBJECT_BYTES: u64 = 1 << 20;
 /// Bytes fetched from the end of a larger object to find its Parquet footer.
 pub const FOOTER_BYTES: u64 = 64 << 10;
 
+/// Bytes up to which an object is in memory before it is decoded. A larger one is fetched while it is, row group by row
+/// group or megabyte by megabyte, so that memory does not follow its size.
+pub const IN_PARTS_BYTES: u64 = 8 << 20;
+
+/// Bytes of an object that is read in parts that are asked for at a time, where not a row group says how many.
+pub const PART_BYTES: u64 = 1 << 20;
+
 /// A gap between two wanted ranges that is fetched along rather than paid for with another request.
 pub const COALESCE_GAP_BYTES: u64 = 128 << 10;
 
@@ -306,7 +313,8 @@ const _: () = assert!(STORE_ANSWER.as_secs() < LIST_DEADLINE.as_secs());
 const _: () = assert!(LIST_DEADLINE.as_secs() < OBJECT_DEADLINE.as_secs());
 const _: () = assert!(COST_HOURS >= (31 + 7) * 24 && COST_HOURS < LEDGER_HOURS);
 const _: () = assert!(TEXT_LINE_BYTES < TEXT_BUFFER_BYTES && TEXT_LINE_BYTES < BATCH_TEXT_BYTES);
-const _: () = assert!(FOOTER_BYTES < WHOLE_OBJECT_BYTES);
+const _: () = assert!(FOOTER_BYTES < WHOLE_OBJECT_BYTES && FOOTER_BYTES < PART_BYTES);
+const _: () = assert!(WHOLE_OBJECT_BYTES < IN_PARTS_BYTES);
 const _: () = assert!((PARQUET_PAGE_BYTES as u64) < PARQUET_OPEN_BYTES);
 const _: () = assert!(HEADER_BYTES <= RESPONSE_CHUNK);
 

@@ -150,18 +150,31 @@ pub(super) fn chunk_pages(
     Ok((column, Pages::new(column, bytes, u64::try_from(chunk.num_values()).unwrap_or(0))))
 }
 
-/// Checks the headers of all pages that will be read. Says of each row group whether [all are usual](super::pages::Cost::usual).
-pub(super) fn pages(
-    meta: &ParquetMetaData,
-    leaves: &[usize],
-    input: &Input,
-    limits: &DecodeLimits,
-) -> Result<Vec<bool>, DecodeError> {
-    let mut decompressed: u64 = 0;
-    let mut usual = vec![true; meta.num_row_groups()];
-    for (number, group) in meta.row_groups().iter().enumerate().filter(|(_, group)| group.num_rows() > 0) {
-        let mut open: u64 = 0;
-        for leaf in leaves {
+/// Checks the headers of the pages that will be read, row group by row group.
+#[derive(Debug)]
+pub(super) struct PageGuard {
+    limits: DecodeLimits,
+    decompressed: u64,
+}
+
+impl PageGuard {
+    pub(super) fn new(limits: &DecodeLimits) -> Self {
+        Self { limits: *limits, decompressed: 0 }
+    }
+
+    /// Checks the next row group; says whether all its pages are [usual](super::pages::Cost::usual).
+    pub(super) fn check(
+        &mut self,
+        meta: &ParquetMetaData,
+        number: usize,
+        leaves: &[usize],
+        input: &Input,
+    ) -> Result<bool, DecodeError> {
+        let group = meta.row_group(number);
+        let (mut open, mut usual) = (0_u64, true);
+        // Nothing is read of a group without rows.
+        let read = if group.num_rows() > 0 { leaves } else { &[] };
+        for leaf in read {
             let chunk = group.column(*leaf);
             let (_, pages) = chunk_pages(chunk, input)?;
             let cost = walk(pages).map_err(|why| {
@@ -169,18 +182,18 @@ pub(super) fn pages(
                 let detail = format!("column {name} of row group {number}: {}", why.detail);
                 DecodeError::Quarantine(quarantine(why.reason, detail))
             })?;
-            decompressed = decompressed.saturating_add(cost.bytes);
+            self.decompressed = self.decompressed.saturating_add(cost.bytes);
             open = open.saturating_add(cost.open);
-            usual[number] &= cost.usual;
+            usual &= cost.usual;
         }
-        within(decompressed, limits)?;
+        within(self.decompressed, &self.limits)?;
         if open > limits::PARQUET_OPEN_BYTES {
             let most = limits::PARQUET_OPEN_BYTES;
             let detail = format!("row group {number} needs {open} bytes at a time, more than {most}");
             return Err(refuse(QuarantineReason::TooLarge, detail));
         }
+        Ok(usual)
     }
-    Ok(usual)
 }
 
 fn codec(codec: CompressionCodec, place: impl Fn() -> String) -> Result<(), DecodeError> {

@@ -2,13 +2,16 @@
 //!
 //! Invariant: a byte that was not fetched is an error when it is read. It is never a zero.
 
-use std::{collections::BTreeMap, io, ops::Range};
+use std::{collections::BTreeMap, fmt, io, ops::Range, sync::Arc};
 
 use ::parquet::{
     errors::ParquetError,
     file::reader::{ChunkReader, Length},
 };
 use bytes::{Buf as _, Bytes, BytesMut};
+
+use super::guard;
+use crate::limits;
 
 /// An object as it was fetched. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -17,6 +20,18 @@ pub enum Input {
     Whole(Bytes),
     /// Parts of it.
     Sparse(SparseBytes),
+    /// None of it yet.
+    Parts(Arc<dyn Parts>),
+}
+
+/// An object whose parts are fetched as they are read, so that memory does not follow its size. Blocks while it does.
+pub trait Parts: fmt::Debug + Send + Sync {
+    /// Size of the whole object in bytes.
+    fn object_len(&self) -> u64;
+
+    /// The bytes of a range inside the object. `None`: they cannot be had. Why is known to whoever made this, who must
+    /// not believe what is read from then on.
+    fn get(&self, range: Range<u64>) -> Option<Bytes>;
 }
 
 /// Some ranges of an object. They may touch, they do not overlap.
@@ -61,6 +76,7 @@ impl Input {
         match self {
             Self::Whole(bytes) => bytes.len() as u64,
             Self::Sparse(sparse) => sparse.len,
+            Self::Parts(parts) => parts.object_len(),
         }
     }
 
@@ -79,11 +95,44 @@ impl Input {
                 Some(bytes.slice(usize::try_from(range.start).ok()?..usize::try_from(range.end).ok()?))
             }
             Self::Sparse(sparse) => sparse.range(range),
+            Self::Parts(parts) => {
+                let size = range.end - range.start;
+                parts.get(range).filter(|bytes| bytes.len() as u64 == size)
+            }
         }
     }
 
-    /// The first four bytes, fewer of a smaller object; `None` when they were not fetched.
+    /// These ranges of an object that is read in parts, as one that is in memory; one that is there stays as it is. `None`
+    /// when they cannot be had.
+    pub(super) fn load(&self, mut ranges: Vec<Range<u64>>) -> Option<Self> {
+        let Self::Parts(_) = self else { return Some(self.clone()) };
+        ranges.sort_by_key(|range| range.start);
+        let mut requests: Vec<Range<u64>> = Vec::new();
+        for range in ranges {
+            match requests.last_mut() {
+                Some(last) if range.start <= last.end.saturating_add(limits::COALESCE_GAP_BYTES) => {
+                    last.end = last.end.max(range.end);
+                }
+                _ => requests.push(range),
+            }
+        }
+        let chunks = requests.into_iter().map(|range| Some((range.start, self.range(range)?)));
+        Some(Self::Sparse(SparseBytes { len: self.len(), chunks: chunks.collect::<Option<_>>()? }))
+    }
+
+    /// Whether it is fetched as it is read.
+    pub(super) fn is_in_parts(&self) -> bool {
+        matches!(self, Self::Parts(_))
+    }
+
+    /// The first four bytes, fewer of a smaller object; `None` when they were not fetched and the end is Parquet's.
     pub fn magic(&self) -> Option<Bytes> {
+        // The end is read first of what ends like Parquet.
+        if self.is_in_parts()
+            && self.range(self.len().saturating_sub(4)..self.len()).is_some_and(|end| guard::is_parquet(&end))
+        {
+            return None;
+        }
         self.range(0..self.len().min(4))
     }
 
@@ -118,6 +167,10 @@ impl io::BufRead for InputReader {
             let next = match &self.input {
                 Input::Whole(bytes) => usize::try_from(self.offset).ok().map(|offset| bytes.slice(offset..)),
                 Input::Sparse(sparse) => sparse.from(self.offset),
+                Input::Parts(_) => {
+                    let end = self.offset.saturating_add(limits::PART_BYTES).min(self.input.len());
+                    self.input.range(self.offset..end)
+                }
             };
             self.at_hand = next.ok_or_else(|| io::Error::other(hole(self.offset)))?;
             self.offset += self.at_hand.len() as u64;

@@ -37,7 +37,7 @@ use std::{
 };
 
 pub use columns::{ColumnSet, Feature, Field, features};
-pub use input::{Input, InputReader, SparseBytes};
+pub use input::{Input, InputReader, Parts, SparseBytes};
 pub use parquet::{Wanted, wanted_ranges};
 
 use crate::{

@@ -28,6 +28,8 @@ use ::parquet::{
     schema::types::{SchemaDescriptor, Type, TypePtr},
 };
 
+use bytes::Bytes;
+
 use super::{
     AddrCell, ColumnSet, DecodeError, DecodeLimits, Field, FlowBatch, Input,
     builder::Builder,
@@ -35,7 +37,8 @@ use super::{
     chunk::{Chunk, Text},
     columns::{self, Kind},
     feed::{Fault, Feed, OneChunk},
-    footer, guard,
+    footer,
+    guard::{self, PageGuard},
     interned::Interned,
     refuse, values,
 };
@@ -50,8 +53,11 @@ pub struct ParquetReader {
     input: Input,
     meta: ParquetMetaData,
     plan: Plan,
-    /// Of each row group, whether [`Chunk`] can read it.
+    guard: PageGuard,
+    /// Of each row group that was looked at, whether all its pages are usual.
     usual: Vec<bool>,
+    /// The row group that is being read, of an object that is read in parts; else all of it.
+    group: Input,
     builders: Vec<Builder>,
     addresses: Interned<AddrCell>,
     /// What the chunks of the last row group gave back.
@@ -93,17 +99,23 @@ impl ParquetReader {
         let plan = Plan::new(&meta)?;
         let data_end = input.len() - guard::TAIL_BYTES - footer.len() as u64;
         guard::chunks(&meta, &plan.leaves, data_end, limits)?;
-        let mut usual = guard::pages(&meta, &plan.leaves, &input, limits)?;
-        if plan.usual.is_none() {
-            usual.fill(false);
+        let mut guard = PageGuard::new(limits);
+        let mut usual = Vec::with_capacity(meta.num_row_groups());
+        // What is in memory is looked at as a whole before any of it is decoded.
+        if !input.is_in_parts() {
+            for number in 0..meta.num_row_groups() {
+                usual.push(guard.check(&meta, number, &plan.leaves, &input)?);
+            }
         }
         let fields = || plan.binding.columns.iter().map(|(field, _)| *field);
         let builders = fields().map(Builder::new).collect();
         let decoders = fields().map(ColumnDecoder::new).collect();
         Ok(Self {
+            group: input.clone(),
             input,
             meta,
             plan,
+            guard,
             usual,
             builders,
             addresses: Interned::new(values::address),
@@ -118,13 +130,13 @@ impl ParquetReader {
     /// Whether any row group is read by [`Chunk`].
     #[cfg(test)]
     pub(super) fn reads_itself(&self) -> bool {
-        self.usual.contains(&true)
+        self.plan.usual.is_some() && self.usual.contains(&true)
     }
 
     /// Has all row groups read by the library.
     #[cfg(test)]
     pub(super) fn leave_to_library(&mut self) {
-        self.usual.fill(false);
+        self.plan.usual = None;
     }
 
     /// The fields that the object has.
@@ -204,13 +216,14 @@ impl ParquetReader {
     }
 
     fn open_group(&mut self) -> Result<Source, DecodeError> {
+        self.load_group()?;
         let group = self.meta.row_group(self.next_group);
         if let Some(texts) = &self.plan.usual
             && self.usual[self.next_group]
         {
             let mut spare = std::mem::take(&mut self.spare).into_iter();
             let chunks = self.plan.leaves.iter().zip(texts).map(|(leaf, text)| {
-                let (column, pages) = guard::chunk_pages(group.column(*leaf), &self.input)?;
+                let (column, pages) = guard::chunk_pages(group.column(*leaf), &self.group)?;
                 Ok(Chunk::new(column, pages, *text, spare.next().unwrap_or_default()))
             });
             return Ok(Source::Chunks(chunks.collect::<Result<_, DecodeError>>()?));
@@ -220,11 +233,29 @@ impl ParquetReader {
         Ok(Source::Arrow(batches, fault))
     }
 
+    /// Fetches the columns of the next row group and checks their pages, where that is not done yet.
+    fn load_group(&mut self) -> Result<(), DecodeError> {
+        if !self.input.is_in_parts() {
+            return Ok(());
+        }
+        let group = self.meta.row_group(self.next_group);
+        let chunks = self.plan.leaves.iter().map(|leaf| guard::chunk_range(group.column(*leaf)));
+        let missing = || refuse(QuarantineReason::Corrupt, "a row group is not there");
+        let ranges = chunks.collect::<Option<Vec<_>>>().ok_or_else(missing)?;
+        // The one before goes first: there is never more than one.
+        self.group = Input::Whole(Bytes::new());
+        self.group = self.input.load(ranges).ok_or_else(missing)?;
+        self.usual.resize(self.next_group, false);
+        let usual = self.guard.check(&self.meta, self.next_group, &self.plan.leaves, &self.group)?;
+        self.usual.push(usual);
+        Ok(())
+    }
+
     /// One reader per row group: a batch never spans two dictionaries, which would have to be merged.
     fn open_arrow(&self, fault: &Fault) -> ParquetResult<ParquetRecordBatchReader> {
         let group = Group {
             fault,
-            input: &self.input,
+            input: &self.group,
             meta: &self.meta,
             group: self.meta.row_group(self.next_group),
             leaves: &self.plan.leaves,

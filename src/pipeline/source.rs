@@ -22,7 +22,7 @@ use crate::{
     classify::Classifier,
     discover::{self, Discovery, Found, Scan, window},
     event::{Event, ScanKind},
-    fetch::{FetchError, Fetched, fetch},
+    fetch::{FetchError, Fetched, fetch_or_begin},
     ledger::{Known, LedgerError, ScanProgress},
     limits,
     model::{
@@ -494,7 +494,7 @@ impl Source {
         let classifier = self.classifier.clone();
         let partition = candidate.partition.clone();
         let digest_limits = context.settings.digest;
-        let input = fetched.input;
+        let Fetched { input, bytes_fetched, parts } = fetched;
         let decoding =
             tokio::task::spawn_blocking(move || digest(input, &partition, &classifier, &digest_limits));
         let settlement = match until(stop, decoding).await {
@@ -508,7 +508,18 @@ impl Source {
                 return None;
             }
         };
-        Some(Settled { candidate, settlement, fetched: fetched.bytes_fetched })
+        if let Some(error) = parts.as_ref().and_then(|parts| parts.failure()) {
+            // Whatever was made of it: not all of it was there.
+            let object = candidate.listed.id.clone();
+            let _ = context.ledger.with(move |ledger| ledger.abandon_decoding(&object)).await;
+            if error.reason == FailureReason::NotFound {
+                return Some(Settled { candidate, settlement: Settlement::Gone, fetched: 0 });
+            }
+            self.put_back(context, candidate, error.reason, chain(error));
+            return None;
+        }
+        let fetched = parts.map_or(bytes_fetched, |parts| parts.bytes_fetched());
+        Some(Settled { candidate, settlement, fetched })
     }
 
     async fn fetch(
@@ -516,7 +527,8 @@ impl Source {
         context: &Context,
         listed: &Listed,
     ) -> Result<Result<Fetched, FetchError>, Elapsed> {
-        timeout(limits::OBJECT_DEADLINE, fetch(&*self.store, listed, context.settings.object_bytes)).await
+        let limit = context.settings.object_bytes;
+        timeout(limits::OBJECT_DEADLINE, fetch_or_begin(&self.store, listed, limit)).await
     }
 
     fn put_back(&self, context: &Context, candidate: Candidate, reason: FailureReason, error: String) {

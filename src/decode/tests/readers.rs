@@ -2,8 +2,10 @@
 
 use std::{
     fs,
+    ops::Range,
     panic::{self, AssertUnwindSafe},
     path::Path,
+    sync::atomic::AtomicUsize,
 };
 
 use super::*;
@@ -51,7 +53,7 @@ fn fixtures(folder: &str) -> Vec<(String, Bytes)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(folder);
     let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let mut files: Vec<_> = paths
-        .filter(|path| path.extension().is_some_and(|extension| extension == "parquet"))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "parquet" || extension == "gz"))
         .map(|path| (path.file_stem().unwrap().to_str().unwrap().to_owned(), fs::read(&path).unwrap().into()))
         .collect();
     files.sort();
@@ -142,6 +144,55 @@ fn ours_and_the_librarys_agree_about_damaged_files() {
     assert!(differ.is_empty(), "{} of {}: {differ:#?}", differ.len(), counted + refused + differ.len());
     assert!(counted > 100 && refused > 100, "{counted} counted, {refused} refused");
     assert!(stricter * 1_000 < counted + refused, "{stricter} of {counted} and {refused}");
+}
+
+/// An object in memory that pretends to be elsewhere, up to so many requests.
+#[derive(Debug)]
+struct Elsewhere {
+    bytes: Bytes,
+    requests: AtomicUsize,
+}
+
+impl Parts for Elsewhere {
+    fn object_len(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    fn get(&self, range: Range<u64>) -> Option<Bytes> {
+        let left =
+            self.requests.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        left.ok().map(|_| self.bytes.slice(range.start as usize..range.end as usize))
+    }
+}
+
+fn in_parts(file: &Bytes, requests: usize) -> (Result<Vec<FlowBatch>, DecodeError>, usize) {
+    let parts = Arc::new(Elsewhere { bytes: file.clone(), requests: requests.into() });
+    (read_input(Input::Parts(parts.clone())), requests - parts.requests.load(Ordering::Relaxed))
+}
+
+/// What is read in parts is what is read as a whole, and when a part is missing nothing is read.
+#[test]
+fn an_object_in_parts_is_the_same_object() {
+    let mut read_in_parts = 0;
+    for folder in ["parquet", "refused", "text"] {
+        for (name, file) in fixtures(folder) {
+            let (whole, (parts, requests)) = (read(&file), in_parts(&file, usize::MAX));
+            match (&whole, &parts) {
+                (Ok(whole), Ok(parts)) => assert_eq!(format!("{whole:?}"), format!("{parts:?}"), "{name}"),
+                (Err(DecodeError::Quarantine(whole)), Err(DecodeError::Quarantine(parts))) => {
+                    assert_eq!(whole.reason, parts.reason, "{name}");
+                }
+                (whole, parts) => assert_eq!(whole.is_ok(), parts.is_ok(), "{name}"),
+            }
+            if parts.is_ok() {
+                for fewer in 0..requests {
+                    assert!(in_parts(&file, fewer).0.is_err(), "{name} {fewer} of {requests}");
+                }
+                read_in_parts += 1;
+            }
+        }
+    }
+    assert!(read_in_parts > 60, "{read_in_parts}");
 }
 
 /// Row groups whose dictionaries are of one size, each with other values: memory of one is used again for the next.
