@@ -84,13 +84,13 @@ impl<'a> ObjectClassifier<'a> {
         shapes.clear();
         shapes.resize(batch.rows, 0);
         Shapes { shapes: &mut shapes, shift: 0 }.fill(&self.values, self.zones.classifier, batch);
-        for (row, shape) in shapes.iter().enumerate() {
-            let number = match self.judged.front(*shape) {
+        sorted.resize(batch.rows, ALONE);
+        for (row, (shape, number)) in shapes.iter().zip(sorted).enumerate() {
+            *number = match self.judged.front(*shape) {
                 Some(number) => number,
                 None if *shape & NO_SHAPE != 0 => ALONE,
                 None => self.judge_shape(batch, row, *shape),
             };
-            sorted.push(number);
         }
         self.shapes = shapes;
     }
@@ -309,10 +309,16 @@ impl Shapes<'_> {
                 *shape |= path_class(*cell) << self.shift;
             }
         }
-        self.refuse(&batch.malformed, |malformed| *malformed);
-        self.refuse(batch.bytes.cells(), |bytes| *bytes < 0);
-        if let Some(packets) = &batch.packets {
-            self.refuse(packets.cells(), |packets| *packets < 0 && *packets != IntColumn::NULL);
+        for (shape, malformed) in self.shapes.iter_mut().zip(&batch.malformed) {
+            *shape |= u64::from(*malformed) << SHAPE_BITS;
+        }
+        // The sign is the bit of no shape, too: bytes must not be negative, and of packets only null may be, which alone
+        // has no other bit.
+        for (shape, bytes) in self.shapes.iter_mut().zip(batch.bytes.cells()) {
+            *shape |= bytes.cast_unsigned() & NO_SHAPE;
+        }
+        for (shape, packets) in self.shapes.iter_mut().zip(batch.packets.iter().flat_map(IntColumn::cells)) {
+            *shape |= (packets & packets.wrapping_sub(1)).cast_unsigned() & NO_SHAPE;
         }
     }
 
@@ -337,31 +343,29 @@ impl Shapes<'_> {
         let bits = classifier.ports.bits();
         let port = |cell: i64| u16::try_from(cell).ok();
         let sound = |cell: i64| port(cell).is_some() || cell == IntColumn::NULL;
-        let mut put = |at: usize, source: i64, destination: i64| {
+        let shift = self.shift;
+        let put = |shape: &mut u64, source: i64, destination: i64| {
             let group = classifier.ports.find(port(source), port(destination));
-            let alone = if sound(source) && sound(destination) { 0 } else { NO_SHAPE };
-            self.shapes[at] |= (u64::from(group.index()) << self.shift) | alone;
+            *shape |= u64::from(group.index()) << shift;
+            if !(sound(source) && sound(destination)) {
+                *shape |= NO_SHAPE;
+            }
         };
+        let shapes = self.shapes.iter_mut();
         match (&batch.srcport, &batch.dstport) {
             (None, None) => return,
             (Some(source), Some(destination)) => {
                 let both = source.cells().iter().zip(destination.cells());
-                both.enumerate().for_each(|(at, (source, destination))| put(at, *source, *destination));
+                shapes.zip(both).for_each(|(shape, (source, destination))| put(shape, *source, *destination));
             }
             (Some(source), None) => {
-                source.cells().iter().enumerate().for_each(|(at, cell)| put(at, *cell, IntColumn::NULL));
+                shapes.zip(source.cells()).for_each(|(shape, cell)| put(shape, *cell, IntColumn::NULL));
             }
             (None, Some(destination)) => {
-                destination.cells().iter().enumerate().for_each(|(at, cell)| put(at, IntColumn::NULL, *cell));
+                shapes.zip(destination.cells()).for_each(|(shape, cell)| put(shape, IntColumn::NULL, *cell));
             }
         }
         self.shift += bits;
-    }
-
-    fn refuse<T>(&mut self, cells: &[T], is_unsound: impl Fn(&T) -> bool) {
-        for (shape, cell) in self.shapes.iter_mut().zip(cells) {
-            *shape |= u64::from(is_unsound(cell)) << SHAPE_BITS;
-        }
     }
 }
 

@@ -96,7 +96,7 @@ pub(super) trait Texts {
     /// [`Interned::give`]
     fn give(&mut self, texts: &[&[u8]]);
     /// [`Interned::push_given`]
-    fn push_given(&mut self, places: &[u32]) -> bool;
+    fn push_given(&mut self, rows: usize, fill: &mut dyn FnMut(&mut [u32])) -> bool;
     /// [`Interned::push_nulls`]
     fn push_nulls(&mut self, rows: usize);
     /// Appends rows, each text behind its length in four bytes. Says how many bytes they took; what is wrong with them is
@@ -109,8 +109,8 @@ impl<T: Clone> Texts for Interned<T> {
         self.give(texts.iter().copied());
     }
 
-    fn push_given(&mut self, places: &[u32]) -> bool {
-        self.push_given(places)
+    fn push_given(&mut self, rows: usize, fill: &mut dyn FnMut(&mut [u32])) -> bool {
+        self.push_given(rows, fill)
     }
 
     fn push_nulls(&mut self, rows: usize) {

@@ -162,7 +162,8 @@ impl Chunk {
             self.dictionary = dictionary;
             return Ok(());
         }
-        let check = self.text.check();
+        // Where all bytes are ASCII, the lengths between the texts included, so are the texts.
+        let check = if self.bytes.is_ascii() { Text::Bytes } else { self.text }.check();
         // The guard has seen that there is room for so many lengths.
         let mut found: Vec<&[u8]> = Vec::with_capacity(values);
         let mut rest = &self.bytes[..];
@@ -214,14 +215,19 @@ impl Chunk {
     fn values(&mut self, page: &mut Page, count: usize, into: &mut Builder) -> Result<(), Quarantine> {
         match &mut page.values {
             Values::Places(places) => {
-                self.places.resize(count, 0);
-                if places.read(&self.bytes, &mut self.places) < count {
+                let Self { bytes, dictionary, places: buffer, .. } = self;
+                let mut read = 0;
+                let inside = match into {
+                    Builder::Integer(column) => {
+                        buffer.resize(count, 0);
+                        read = places.read(bytes, buffer);
+                        look_up(dictionary, buffer, column)
+                    }
+                    other => texts(other)?.push_given(count, &mut |rows| read = places.read(bytes, rows)),
+                };
+                if read < count {
                     return Err(corrupt("a page lacks values"));
                 }
-                let inside = match into {
-                    Builder::Integer(column) => look_up(&self.dictionary, &self.places, column),
-                    other => texts(other)?.push_given(&self.places),
-                };
                 if inside { Ok(()) } else { Err(corrupt("a value beyond the end of its dictionary")) }
             }
             Values::Plain(at) => {

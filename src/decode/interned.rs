@@ -82,11 +82,15 @@ impl<T: Clone> Interned<T> {
         self.values = Arc::new(values);
     }
 
-    /// Appends rows by their places in the dictionary that was [given](Self::give). `false`: one is beyond its end.
-    pub(super) fn push_given(&mut self, places: &[u32]) -> bool {
-        self.index.extend_from_slice(places);
-        let last = places.iter().copied().max();
-        last.is_none_or(|last| (last as usize) + 1 < self.given)
+    /// Appends rows by their places in the dictionary that was [given](Self::give), which `fill` fills in. `false`: one is
+    /// beyond its end.
+    pub(super) fn push_given(&mut self, rows: usize, fill: impl FnOnce(&mut [u32])) -> bool {
+        let from = self.index.len();
+        self.index.resize(from + rows, 0);
+        let places = &mut self.index[from..];
+        fill(places);
+        let last = places.iter().fold(0, |last, place| last.max(*place));
+        rows == 0 || (last as usize) + 1 < self.given
     }
 
     /// Appends rows of null.
@@ -335,13 +339,13 @@ mod tests {
     fn given_values_stay_and_others_stand_behind_them() {
         let mut interned = Interned::new(<[u8]>::to_vec);
         interned.give([&b"x"[..], b"y"].into_iter());
-        assert!(interned.push_given(&[1, 0]));
+        assert!(interned.push_given(2, |places| places.copy_from_slice(&[1, 0])));
         interned.push_nulls(1);
         interned.push(b"y");
         interned.push(b"");
         let column = interned.take();
         let texts: Vec<&[u8]> = (0..5).map(|row| &column.get(row)[..]).collect();
         assert_eq!(texts, [&b"y"[..], b"x", b"", b"y", b""]);
-        assert!(!interned.push_given(&[2]), "null is not one of its values");
+        assert!(!interned.push_given(1, |places| places.fill(2)), "null is not one of its values");
     }
 }
