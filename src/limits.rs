@@ -140,6 +140,9 @@ pub const INTERNED_VALUES: usize = 1 << 15;
 /// Bytes of them: [`INTERNED_VALUES`] of the usual length.
 pub const INTERNED_BYTES: usize = 1 << 20;
 
+/// Addresses of one object that are remembered with what they are, at some 100 bytes each.
+pub const ADDRESSES: usize = 1 << 16;
+
 /// Kinds of records of one object that are remembered with what they are; beyond, they are judged anew. A cluster has
 /// some thousands: zones by zones by port groups by directions.
 pub const SHAPES: usize = 1 << 16;

@@ -2,11 +2,7 @@
 //!
 //! Values that mean the same have the same class, a small number, so that records can be compared by those.
 
-use std::{
-    hash::Hash,
-    net::{IpAddr, Ipv6Addr},
-    sync::Arc,
-};
+use std::{hash::Hash, net::IpAddr, sync::Arc};
 
 use hashbrown::HashMap;
 
@@ -19,38 +15,34 @@ use crate::{
 
 /// The values of one column: what each means, and its class.
 #[derive(Debug)]
-pub(super) struct Meanings<V, K = V> {
+pub(super) struct Meanings<V> {
     dictionary: Option<DictionaryId>,
     pub values: Vec<V>,
     pub classes: Vec<u32>,
-    numbers: HashMap<K, u32>,
+    numbers: HashMap<V, u32>,
 }
 
-impl<V, K> Default for Meanings<V, K> {
+impl<V> Default for Meanings<V> {
     fn default() -> Self {
         Self { dictionary: None, values: Vec::new(), classes: Vec::new(), numbers: HashMap::new() }
     }
 }
 
-impl<V, K: Hash + Eq> Meanings<V, K> {
-    /// Looks at the values that have not been seen yet; says how many had been.
-    fn learn<T>(&mut self, column: Option<&DictColumn<T>>, mut meaning: impl FnMut(&T) -> (V, K)) -> usize {
-        let Some(column) = column else {
-            self.forget();
-            return 0;
-        };
+impl<V: Hash + Eq + Clone> Meanings<V> {
+    /// Looks at the values that have not been seen yet.
+    fn learn<T>(&mut self, column: Option<&DictColumn<T>>, mut meaning: impl FnMut(&T) -> V) {
+        let Some(column) = column else { return self.forget() };
         if self.dictionary != Some(column.dictionary) {
             self.forget();
             self.dictionary = Some(column.dictionary);
         }
         let known = self.values.len();
         for value in column.values.iter().skip(known) {
-            let (value, class) = meaning(value);
+            let value = meaning(value);
             let next = self.numbers.len() as u32;
+            self.classes.push(*self.numbers.entry(value.clone()).or_insert(next));
             self.values.push(value);
-            self.classes.push(*self.numbers.entry(class).or_insert(next));
         }
-        known
     }
 
     fn forget(&mut self) {
@@ -62,15 +54,6 @@ impl<V, K: Hash + Eq> Meanings<V, K> {
     /// Bits that hold every class.
     pub(super) fn bits(&self) -> u32 {
         usize::BITS - self.numbers.len().saturating_sub(1).leading_zeros()
-    }
-}
-
-impl<V: Hash + Eq + Clone> Meanings<V> {
-    fn learn_all<T>(&mut self, column: Option<&DictColumn<T>>, mut meaning: impl FnMut(&T) -> V) {
-        self.learn(column, |value| {
-            let meaning = meaning(value);
-            (meaning.clone(), meaning)
-        });
     }
 }
 
@@ -132,16 +115,91 @@ enum AddrKind {
 /// A column of addresses.
 #[derive(Debug, Default)]
 pub(super) struct Addresses {
-    pub meanings: Meanings<AddrInfo, AddrClass>,
-    /// For each value a number that only the same address has; one of [`NO_ADDRESS`] for what is none.
-    pub numbers: Vec<u64>,
+    dictionary: Option<DictionaryId>,
+    pub values: Vec<AddrInfo>,
+    /// For each value its class, above [`NUMBER_BITS`] that only the same address has.
+    pub tags: Vec<u64>,
 }
 
-/// What is no address is not the same as what is none on the other side, either.
-const NO_ADDRESS: [u64; 2] = [u64::MAX, u64::MAX - 1];
-
-/// Numbers of IPv6 addresses start above those of IPv4.
+/// IPv4 addresses have the numbers that they are.
 const FIRST_V6: u64 = 1 << 32;
+
+/// What is no address is not the same as what is none on the other side, either: see [`AddressBook::learn`].
+const NO_ADDRESS: u64 = 1 << 33;
+
+/// Bits of a tag that tell addresses apart; above them is the class.
+const NUMBER_BITS: u32 = 34;
+
+/// Whether two tags are of the same address.
+pub(super) fn is_same(a: u64, b: u64) -> bool {
+    (a ^ b) << (u64::BITS - NUMBER_BITS) == 0
+}
+
+/// The class of a tag.
+pub(super) fn class_of(tag: u64) -> u64 {
+    tag >> NUMBER_BITS
+}
+
+/// All addresses of an object: the columns have the same ones, row group after row group.
+#[derive(Debug, Default)]
+pub(super) struct AddressBook {
+    known: HashMap<IpAddr, (AddrInfo, u64)>,
+    classes: HashMap<AddrClass, u64>,
+}
+
+impl AddressBook {
+    /// Bits that hold every class.
+    pub(super) fn bits(&self) -> u32 {
+        usize::BITS - self.classes.len().saturating_sub(1).leading_zeros()
+    }
+
+    /// Looks at the values that have not been seen yet. `no_address` is another for either side of a record.
+    fn learn(
+        &mut self,
+        column: &Option<DictColumn<AddrCell>>,
+        classifier: &Classifier,
+        no_address: u64,
+        into: &mut Addresses,
+    ) {
+        let dictionary = column.as_ref().map(|column| column.dictionary);
+        if dictionary.is_none() || into.dictionary != dictionary {
+            into.values.clear();
+            into.tags.clear();
+            into.dictionary = dictionary;
+        }
+        let cells = column.iter().flat_map(|column| column.values.iter()).skip(into.values.len());
+        for cell in cells {
+            let (info, tag) = match cell {
+                AddrCell::Ip(ip) => self.look_up(*ip, classifier),
+                AddrCell::Null | AddrCell::Bad => {
+                    let info = AddrInfo { cell: *cell, ..ABSENT };
+                    (info, self.class(&info) << NUMBER_BITS | NO_ADDRESS | no_address)
+                }
+            };
+            into.values.push(info);
+            into.tags.push(tag);
+        }
+    }
+
+    fn look_up(&mut self, ip: IpAddr, classifier: &Classifier) -> (AddrInfo, u64) {
+        if let Some(found) = self.known.get(&ip) {
+            return *found;
+        }
+        let number = match ip {
+            IpAddr::V4(ip) => u64::from(u32::from(ip)),
+            IpAddr::V6(_) => FIRST_V6 + self.known.len() as u64,
+        };
+        let info = classifier.address(AddrCell::Ip(ip));
+        let found = (info, self.class(&info) << NUMBER_BITS | number);
+        self.known.insert(ip, found);
+        found
+    }
+
+    fn class(&mut self, info: &AddrInfo) -> u64 {
+        let next = self.classes.len() as u64;
+        *self.classes.entry(info.class()).or_insert(next)
+    }
+}
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub(super) struct ResourceInfo {
@@ -190,7 +248,7 @@ pub(super) struct Values {
     pub dstaddr: Addresses,
     pub pkt_srcaddr: Addresses,
     pub pkt_dstaddr: Addresses,
-    v6: HashMap<Ipv6Addr, u64>,
+    pub book: AddressBook,
     /// `(az_id, its zone)`
     pub az_id: Meanings<Option<(Arc<str>, Option<ZoneId>)>>,
     pub next_hop_az_id: Meanings<Option<ZoneId>>,
@@ -214,57 +272,42 @@ impl Values {
         let classifier = zones.classifier;
         let mut az_zone =
             |text: &Option<Arc<str>>| text.as_ref().map(|az_id| (az_id.clone(), zones.zone(az_id)));
-        self.az_id.learn_all(batch.az_id.as_ref(), &mut az_zone);
+        self.az_id.learn(batch.az_id.as_ref(), &mut az_zone);
         self.next_hop_az_id
-            .learn_all(batch.next_hop_az_id.as_ref(), |text| az_zone(text).and_then(|(_, zone)| zone));
-        self.interface_id.learn_all(batch.interface_id.as_ref(), |text| {
+            .learn(batch.next_hop_az_id.as_ref(), |text| az_zone(text).and_then(|(_, zone)| zone));
+        self.interface_id.learn(batch.interface_id.as_ref(), |text| {
             (text.as_ref().and_then(|id| classifier.by_interface.get(id).copied()), text.is_some())
         });
-        self.next_hop_interface_id.learn_all(batch.next_hop_interface_id.as_ref(), |text| {
+        self.next_hop_interface_id.learn(batch.next_hop_interface_id.as_ref(), |text| {
             text.as_ref().is_some_and(|id| classifier.by_interface.contains_key(id))
         });
-        self.resource_id.learn_all(batch.resource_id.as_ref(), |text| {
+        self.resource_id.learn(batch.resource_id.as_ref(), |text| {
             let gateway = text.as_ref().and_then(|id| classifier.by_resource.get(id).copied());
             let named = text.as_ref().is_some_and(|id| id.starts_with("nat-"));
             ResourceInfo { gateway, regional: gateway.is_some() || named }
         });
-        self.interface_type.learn_all(batch.interface_type.as_ref(), |value| *value as u8);
-        self.next_hop_interface_type.learn_all(batch.next_hop_interface_type.as_ref(), |value| *value as u8);
-        self.pkt_src_aws_service.learn_all(batch.pkt_src_aws_service.as_ref(), |value| *value as u8);
-        self.pkt_dst_aws_service.learn_all(batch.pkt_dst_aws_service.as_ref(), |value| *value as u8);
-        self.flow_direction.learn_all(batch.flow_direction.as_ref(), |value| *value as u8);
-        self.action.learn_all(batch.action.as_ref(), |value| *value as u8);
-        self.log_status.learn_all(batch.log_status.as_ref(), |value| *value as u8);
+        self.interface_type.learn(batch.interface_type.as_ref(), |value| *value as u8);
+        self.next_hop_interface_type.learn(batch.next_hop_interface_type.as_ref(), |value| *value as u8);
+        self.pkt_src_aws_service.learn(batch.pkt_src_aws_service.as_ref(), |value| *value as u8);
+        self.pkt_dst_aws_service.learn(batch.pkt_dst_aws_service.as_ref(), |value| *value as u8);
+        self.flow_direction.learn(batch.flow_direction.as_ref(), |value| *value as u8);
+        self.action.learn(batch.action.as_ref(), |value| *value as u8);
+        self.log_status.learn(batch.log_status.as_ref(), |value| *value as u8);
     }
 
     fn addresses(&mut self, classifier: &Classifier, batch: &FlowBatch) {
-        let Self { srcaddr, dstaddr, pkt_srcaddr, pkt_dstaddr, v6, .. } = self;
-        if v6.len() > limits::INTERNED_VALUES {
-            v6.clear();
+        let Self { srcaddr, dstaddr, pkt_srcaddr, pkt_dstaddr, book, .. } = self;
+        if book.known.len() > limits::ADDRESSES {
+            // Numbers are given anew, so what has old ones goes.
+            book.known.clear();
             for column in [&mut *srcaddr, &mut *dstaddr, &mut *pkt_srcaddr, &mut *pkt_dstaddr] {
-                column.meanings.forget();
+                *column = Addresses::default();
             }
         }
-        for (into, column, no_address) in [
-            (srcaddr, &batch.srcaddr, NO_ADDRESS[0]),
-            (dstaddr, &batch.dstaddr, NO_ADDRESS[0]),
-            (pkt_srcaddr, &batch.pkt_srcaddr, NO_ADDRESS[1]),
-            (pkt_dstaddr, &batch.pkt_dstaddr, NO_ADDRESS[1]),
-        ] {
-            let known = into.meanings.learn(column.as_ref(), |cell| {
-                let info = classifier.address(*cell);
-                (info, info.class())
-            });
-            into.numbers.truncate(known);
-            into.numbers.extend(into.meanings.values[known..].iter().map(|info| match info.ip() {
-                None => no_address,
-                Some(IpAddr::V4(ip)) => u64::from(u32::from(ip)),
-                Some(IpAddr::V6(ip)) => {
-                    let next = FIRST_V6 + v6.len() as u64;
-                    *v6.entry(ip).or_insert(next)
-                }
-            }));
-        }
+        book.learn(&batch.srcaddr, classifier, 0, srcaddr);
+        book.learn(&batch.dstaddr, classifier, 0, dstaddr);
+        book.learn(&batch.pkt_srcaddr, classifier, 1, pkt_srcaddr);
+        book.learn(&batch.pkt_dstaddr, classifier, 1, pkt_dstaddr);
     }
 }
 

@@ -192,10 +192,10 @@ impl Row<'_> {
     fn addresses(&self) -> Addresses<'_> {
         let pick = |column, values| self.value_of(column, values).unwrap_or(&ABSENT);
         Addresses {
-            src: pick(&self.batch.srcaddr, &self.values.srcaddr.meanings.values),
-            dst: pick(&self.batch.dstaddr, &self.values.dstaddr.meanings.values),
-            pkt_src: pick(&self.batch.pkt_srcaddr, &self.values.pkt_srcaddr.meanings.values),
-            pkt_dst: pick(&self.batch.pkt_dstaddr, &self.values.pkt_dstaddr.meanings.values),
+            src: pick(&self.batch.srcaddr, &self.values.srcaddr.values),
+            dst: pick(&self.batch.dstaddr, &self.values.dstaddr.values),
+            pkt_src: pick(&self.batch.pkt_srcaddr, &self.values.pkt_srcaddr.values),
+            pkt_dst: pick(&self.batch.pkt_dstaddr, &self.values.pkt_dstaddr.values),
         }
     }
 

@@ -11,11 +11,11 @@ use hashbrown::HashMap;
 
 use super::{
     ChargeSet, Classifier, GroupId, Verdict, VerdictKey, ZoneId,
-    meanings::{Addresses, AzZones, Values},
+    meanings::{Addresses, AzZones, Values, class_of, is_same},
     record::Row,
 };
 use crate::{
-    decode::{DictColumn, FlowBatch, IntColumn},
+    decode::{AddrCell, DictColumn, FlowBatch, IntColumn},
     limits,
     model::RecordOutcome,
 };
@@ -220,11 +220,13 @@ struct Layout {
 impl Layout {
     fn of(values: &Values, classifier: &Classifier, batch: &FlowBatch) -> Self {
         let mut columns = Vec::with_capacity(32);
-        each_column(values, batch, |index, classes, bits| {
-            columns.push(index.and(classes).map(|_| bits));
+        each_column(values, batch, |index, _, bits| {
+            columns.push(index.map(|_| bits));
         });
         for (plain, packet) in sides(values, batch) {
-            columns.push(plain.0.zip(packet.0).map(|_| 1));
+            columns.push(plain.map(|_| values.book.bits()));
+            columns.push(packet.map(|_| values.book.bits()));
+            columns.push(plain.and(packet).map(|_| 1));
         }
         let has = |column: &Option<IntColumn>, bits| column.as_ref().map(|_| bits);
         let ports = classifier.ports.bits();
@@ -235,26 +237,20 @@ impl Layout {
     }
 }
 
-/// The index of each column of dictionaries, its classes and their bits, always in the same order.
+/// The index of each column of dictionaries but addresses, its classes and their bits, always in the same order.
 fn each_column<'v>(
     values: &'v Values,
     batch: &'v FlowBatch,
-    mut each: impl FnMut(Option<&'v [u32]>, Option<&'v [u32]>, u32),
+    mut each: impl FnMut(Option<&'v [u32]>, &'v [u32], u32),
 ) {
     macro_rules! columns {
-        ($($column:ident)*; $($address:ident)*) => {
-            $(each(index(&batch.$column), Some(&values.$column.classes), values.$column.bits());)*
-            $(each(
-                index(&batch.$address),
-                Some(&values.$address.meanings.classes),
-                values.$address.meanings.bits(),
-            );)*
+        ($($column:ident)*) => {
+            $(each(index(&batch.$column), &values.$column.classes, values.$column.bits());)*
         };
     }
     columns!(
         interface_id resource_id interface_type az_id next_hop_interface_id next_hop_interface_type
-        next_hop_az_id pkt_src_aws_service pkt_dst_aws_service flow_direction action log_status;
-        srcaddr dstaddr pkt_srcaddr pkt_dstaddr
+        next_hop_az_id pkt_src_aws_service pkt_dst_aws_service flow_direction action log_status
     );
 }
 
@@ -262,13 +258,17 @@ fn index<T>(column: &Option<DictColumn<T>>) -> Option<&[u32]> {
     column.as_ref().map(|column| &column.index[..])
 }
 
-type AddressColumn<'v> = (Option<&'v [u32]>, &'v Addresses);
+/// A column of addresses: the index, and the tags of its values.
+type AddressColumn<'v> = Option<(&'v [u32], &'v [u64])>;
 
 /// Plain and packet addresses of the source, and of the destination.
 fn sides<'v>(values: &'v Values, batch: &'v FlowBatch) -> [(AddressColumn<'v>, AddressColumn<'v>); 2] {
+    fn column<'v>(column: &'v Option<DictColumn<AddrCell>>, values: &'v Addresses) -> AddressColumn<'v> {
+        index(column).map(|index| (index, &values.tags[..]))
+    }
     [
-        ((index(&batch.srcaddr), &values.srcaddr), (index(&batch.pkt_srcaddr), &values.pkt_srcaddr)),
-        ((index(&batch.dstaddr), &values.dstaddr), (index(&batch.pkt_dstaddr), &values.pkt_dstaddr)),
+        (column(&batch.srcaddr, &values.srcaddr), column(&batch.pkt_srcaddr, &values.pkt_srcaddr)),
+        (column(&batch.dstaddr, &values.dstaddr), column(&batch.pkt_dstaddr, &values.pkt_dstaddr)),
     ]
 }
 
@@ -294,13 +294,15 @@ struct Shapes<'s> {
 impl Shapes<'_> {
     fn fill(&mut self, values: &Values, classifier: &Classifier, batch: &FlowBatch) {
         each_column(values, batch, |index, classes, bits| {
-            if let (Some(index), Some(classes)) = (index, classes) {
+            if let Some(index) = index {
                 self.classes(index, classes, bits);
             }
         });
         for (plain, packet) in sides(values, batch) {
-            if let (Some(plain_index), Some(packet_index)) = (plain.0, packet.0) {
-                self.sameness((plain_index, &plain.1.numbers), (packet_index, &packet.1.numbers));
+            match (plain, packet) {
+                (Some(plain), Some(packet)) => self.addresses(plain, packet, values.book.bits()),
+                (Some(one), None) | (None, Some(one)) => self.address(one, values.book.bits()),
+                (None, None) => {}
             }
         }
         self.ports(classifier, batch);
@@ -332,11 +334,21 @@ impl Shapes<'_> {
         self.shift += bits;
     }
 
-    fn sameness(&mut self, plain: (&[u32], &[u64]), packet: (&[u32], &[u64])) {
-        for ((shape, a), b) in self.shapes.iter_mut().zip(plain.0).zip(packet.0) {
-            *shape |= u64::from(plain.1[*a as usize] == packet.1[*b as usize]) << self.shift;
+    fn address(&mut self, (index, tags): (&[u32], &[u64]), bits: u32) {
+        for (shape, at) in self.shapes.iter_mut().zip(index) {
+            *shape |= class_of(tags[*at as usize]) << self.shift;
         }
-        self.shift += 1;
+        self.shift += bits;
+    }
+
+    /// Both addresses of a side, and whether they are the same.
+    fn addresses(&mut self, plain: (&[u32], &[u64]), packet: (&[u32], &[u64]), bits: u32) {
+        for ((shape, plain_at), packet_at) in self.shapes.iter_mut().zip(plain.0).zip(packet.0) {
+            let (plain, packet) = (plain.1[*plain_at as usize], packet.1[*packet_at as usize]);
+            let classes = (class_of(packet) << bits) | class_of(plain);
+            *shape |= ((classes << 1) | u64::from(is_same(plain, packet))) << self.shift;
+        }
+        self.shift += 2 * bits + 1;
     }
 
     fn ports(&mut self, classifier: &Classifier, batch: &FlowBatch) {

@@ -260,7 +260,7 @@ fn push_integers(kind: PhysicalType, bytes: &[u8], count: usize, column: &mut In
 fn look_up(dictionary: &IntColumn, places: &[u32], column: &mut IntColumn) -> bool {
     let mut inside = true;
     let dictionary = dictionary.cells();
-    column.extend(places.iter().map(|place| {
+    column.extend_cells(places.iter().map(|place| {
         let value = dictionary.get(*place as usize);
         inside &= value.is_some();
         value.copied().unwrap_or_default()

@@ -2,7 +2,7 @@
 //!
 //! Takes nothing from the footer on trust: sizes and places that it claims are compared with the object that is there.
 //! Refuses to know what the columns mean. Invariant: after [`chunks`] every column chunk that will be read lies
-//! inside the object and has a value for each row, and what it claims to become is within the limit; after [`pages`]
+//! inside the object and has a value for each row, and what it claims to become is within the limit; after [`PageGuard`]
 //! so has every page, and what is held at a time is bounded too. That pages become what they claim is seen to when
 //! they are decompressed.
 

@@ -240,6 +240,11 @@ impl IntColumn {
         Self(values.map(|value| value.max(Self::BAD)).collect())
     }
 
+    /// Appends cells of another column, as they are.
+    fn extend_cells(&mut self, cells: impl Iterator<Item = i64>) {
+        self.0.extend(cells);
+    }
+
     /// Appends rows of null.
     fn push_nulls(&mut self, rows: usize) {
         self.0.resize(self.0.len() + rows, Self::NULL);
