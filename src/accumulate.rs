@@ -65,6 +65,11 @@ fn read(
         if let Some(interfaces) = &batch.interface_id {
             sums.note_interfaces(interfaces);
         }
+        if sums.lanes.are_full() {
+            sums.flush(&object)?;
+            sums.lanes.clear();
+            object.forget_verdicts();
+        }
         object.sort(&batch, &mut sorted);
         if sums.lanes.have_room_for(&batch) {
             sums.add_sorted(&batch, &sorted, &mut object)?;
@@ -334,3 +339,7 @@ impl<'p> Sums<'p> {
         })
     }
 }
+
+#[cfg(test)]
+#[path = "accumulate/tests.rs"]
+mod tests;

@@ -140,8 +140,20 @@ pub const INTERNED_VALUES: usize = 1 << 15;
 /// Bytes of them: [`INTERNED_VALUES`] of the usual length.
 pub const INTERNED_BYTES: usize = 1 << 20;
 
-/// Addresses of one object that are remembered with what they are, at some 100 bytes each.
-pub const ADDRESSES: usize = 1 << 16;
+/// Values of a dictionary that batches share; of a larger one each batch has those of its rows.
+pub const SHARED_VALUES: usize = 1 << 15;
+
+/// Addresses of one object that are remembered with what they are, at some 150 bytes each, beside those of the dictionaries
+/// that are being read.
+pub const ADDRESSES: usize = 1 << 15;
+
+/// Different meanings of the values of a column that are remembered, beside those of the dictionary that is being read. Only
+/// AZ ids can have so many, and a region has some.
+pub const CLASSES: usize = 1 << 13;
+
+/// Sums of one object that are kept where they are found by number, at 24 bytes each; beyond, those by name take them up. A day
+/// of a cluster has some thousands.
+pub const LANES: usize = 1 << 18;
 
 /// Kinds of records of one object that are remembered with what they are; beyond, they are judged anew. A cluster has
 /// some thousands: zones by zones by port groups by directions.

@@ -8,6 +8,7 @@ use std::ops::Range;
 use crate::{
     classify::ObjectClassifier,
     decode::{FlowBatch, IntColumn},
+    limits,
     model::{Hour, RecordOutcome},
 };
 
@@ -69,6 +70,17 @@ impl Lanes {
         // From then on sums are elsewhere that this knows nothing of.
         self.most = if fits { most } else { u64::MAX };
         fits
+    }
+
+    /// Whether there are so many lanes that they should be emptied and begun anew.
+    pub(super) fn are_full(&self) -> bool {
+        self.hours.len().saturating_mul(self.traffic.len()) > limits::LANES
+    }
+
+    /// Begins anew. They have to be empty.
+    pub(super) fn clear(&mut self) {
+        self.hours = Vec::new();
+        self.traffic = Vec::new();
     }
 
     /// Makes a lane for each verdict, in every hour.

@@ -29,15 +29,24 @@ impl<V> Default for Meanings<V> {
 }
 
 impl<V: Hash + Eq + Clone> Meanings<V> {
-    /// Looks at the values that have not been seen yet.
-    fn learn<T>(&mut self, column: Option<&DictColumn<T>>, mut meaning: impl FnMut(&T) -> V) {
+    /// Looks at the values that have not been seen yet. Counts `epoch` up when classes are given anew.
+    fn learn<T>(
+        &mut self,
+        column: Option<&DictColumn<T>>,
+        epoch: &mut u64,
+        mut meaning: impl FnMut(&T) -> V,
+    ) {
         let Some(column) = column else { return self.forget() };
+        if self.numbers.len() > limits::CLASSES + self.values.len() {
+            self.forget();
+            self.numbers = HashMap::new();
+            *epoch += 1;
+        }
         if self.dictionary != Some(column.dictionary) {
             self.forget();
             self.dictionary = Some(column.dictionary);
         }
-        let known = self.values.len();
-        for value in column.values.iter().skip(known) {
+        for value in column.values.iter().skip(self.values.len()) {
             let value = meaning(value);
             let next = self.numbers.len() as u32;
             self.classes.push(*self.numbers.entry(value.clone()).or_insert(next));
@@ -148,6 +157,12 @@ pub(super) struct AddressBook {
 }
 
 impl AddressBook {
+    /// Addresses that are remembered.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.known.len()
+    }
+
     /// Bits that hold every class.
     pub(super) fn bits(&self) -> u32 {
         usize::BITS - self.classes.len().saturating_sub(1).leading_zeros()
@@ -263,6 +278,8 @@ pub(super) struct Values {
     pub flow_direction: Meanings<u8>,
     pub action: Meanings<u8>,
     pub log_status: Meanings<u8>,
+    /// Classes of one epoch are not those of another.
+    pub epoch: u64,
 }
 
 impl Values {
@@ -270,36 +287,39 @@ impl Values {
     pub(super) fn learn(&mut self, zones: &mut AzZones<'_>, batch: &FlowBatch) {
         self.addresses(zones.classifier, batch);
         let classifier = zones.classifier;
+        let epoch = &mut self.epoch;
         let mut az_zone =
             |text: &Option<Arc<str>>| text.as_ref().map(|az_id| (az_id.clone(), zones.zone(az_id)));
-        self.az_id.learn(batch.az_id.as_ref(), &mut az_zone);
+        self.az_id.learn(batch.az_id.as_ref(), epoch, &mut az_zone);
         self.next_hop_az_id
-            .learn(batch.next_hop_az_id.as_ref(), |text| az_zone(text).and_then(|(_, zone)| zone));
-        self.interface_id.learn(batch.interface_id.as_ref(), |text| {
+            .learn(batch.next_hop_az_id.as_ref(), epoch, |text| az_zone(text).and_then(|(_, zone)| zone));
+        self.interface_id.learn(batch.interface_id.as_ref(), epoch, |text| {
             (text.as_ref().and_then(|id| classifier.by_interface.get(id).copied()), text.is_some())
         });
-        self.next_hop_interface_id.learn(batch.next_hop_interface_id.as_ref(), |text| {
+        self.next_hop_interface_id.learn(batch.next_hop_interface_id.as_ref(), epoch, |text| {
             text.as_ref().is_some_and(|id| classifier.by_interface.contains_key(id))
         });
-        self.resource_id.learn(batch.resource_id.as_ref(), |text| {
+        self.resource_id.learn(batch.resource_id.as_ref(), epoch, |text| {
             let gateway = text.as_ref().and_then(|id| classifier.by_resource.get(id).copied());
             let named = text.as_ref().is_some_and(|id| id.starts_with("nat-"));
             ResourceInfo { gateway, regional: gateway.is_some() || named }
         });
-        self.interface_type.learn(batch.interface_type.as_ref(), |value| *value as u8);
-        self.next_hop_interface_type.learn(batch.next_hop_interface_type.as_ref(), |value| *value as u8);
-        self.pkt_src_aws_service.learn(batch.pkt_src_aws_service.as_ref(), |value| *value as u8);
-        self.pkt_dst_aws_service.learn(batch.pkt_dst_aws_service.as_ref(), |value| *value as u8);
-        self.flow_direction.learn(batch.flow_direction.as_ref(), |value| *value as u8);
-        self.action.learn(batch.action.as_ref(), |value| *value as u8);
-        self.log_status.learn(batch.log_status.as_ref(), |value| *value as u8);
+        self.interface_type.learn(batch.interface_type.as_ref(), epoch, |value| *value as u8);
+        self.next_hop_interface_type
+            .learn(batch.next_hop_interface_type.as_ref(), epoch, |value| *value as u8);
+        self.pkt_src_aws_service.learn(batch.pkt_src_aws_service.as_ref(), epoch, |value| *value as u8);
+        self.pkt_dst_aws_service.learn(batch.pkt_dst_aws_service.as_ref(), epoch, |value| *value as u8);
+        self.flow_direction.learn(batch.flow_direction.as_ref(), epoch, |value| *value as u8);
+        self.action.learn(batch.action.as_ref(), epoch, |value| *value as u8);
+        self.log_status.learn(batch.log_status.as_ref(), epoch, |value| *value as u8);
     }
 
     fn addresses(&mut self, classifier: &Classifier, batch: &FlowBatch) {
         let Self { srcaddr, dstaddr, pkt_srcaddr, pkt_dstaddr, book, .. } = self;
-        if book.known.len() > limits::ADDRESSES {
+        let alive = srcaddr.tags.len() + dstaddr.tags.len() + pkt_srcaddr.tags.len() + pkt_dstaddr.tags.len();
+        if book.known.len() > limits::ADDRESSES + alive {
             // Numbers are given anew, so what has old ones goes.
-            book.known.clear();
+            book.known = HashMap::new();
             for column in [&mut *srcaddr, &mut *dstaddr, &mut *pkt_srcaddr, &mut *pkt_dstaddr] {
                 *column = Addresses::default();
             }

@@ -100,6 +100,13 @@ impl<'a> ObjectClassifier<'a> {
         &self.verdicts[number as usize]
     }
 
+    /// Gives verdicts numbers anew.
+    pub fn forget_verdicts(&mut self) {
+        self.verdicts.clear();
+        self.numbers = HashMap::new();
+        self.judged.clear();
+    }
+
     /// How many verdicts there are so far.
     pub fn verdicts(&self) -> usize {
         self.verdicts.len()
@@ -204,7 +211,7 @@ impl Judged {
     }
 
     fn clear(&mut self) {
-        self.all.clear();
+        self.all = HashMap::new();
         self.front.fill((NO_SHAPE, ALONE));
     }
 }
@@ -215,6 +222,7 @@ struct Layout {
     /// For each column the bits of its classes; `None` where there is no such column.
     columns: Vec<Option<u32>>,
     bits: u32,
+    epoch: u64,
 }
 
 impl Layout {
@@ -233,7 +241,7 @@ impl Layout {
         columns.push(has(&batch.srcport, 0).or(has(&batch.dstport, 0)).map(|_| ports));
         columns.push(has(&batch.traffic_path, PATH_BITS));
         let bits = columns.iter().flatten().sum();
-        Self { columns, bits }
+        Self { columns, bits, epoch: values.epoch }
     }
 }
 

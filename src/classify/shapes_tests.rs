@@ -187,3 +187,69 @@ fn a_shape_is_judged_as_each_of_its_records() {
     }
     assert!(sorted_records > 10_000, "{sorted_records}");
 }
+
+/// More addresses and AZ ids than are remembered: what is forgotten is learned anew, and means the same.
+#[test]
+fn what_is_forgotten_means_the_same_when_it_is_learned_anew() {
+    let rules = Rules { zones: rules(&mut fastrand::Rng::with_seed(1)).zones, ..Rules::default() };
+    let classifier = Classifier::new(
+        Rules {
+            zones: rules.zones.into_iter().filter(|zone| zone.az_id.is_some()).collect(),
+            ..Rules::default()
+        },
+        "here",
+        Prices::default(),
+    );
+    let mut random = fastrand::Rng::with_seed(2);
+    let rows = 4 * limits::ADDRESSES;
+    let records: Vec<Record> = (0..rows as u128)
+        .map(|row| {
+            let new = IpAddr::V6((0x2600 << 112 | row / 3).into());
+            let old = IpAddr::V6((0x2600 << 112 | u128::from(random.u16(..)) << 64).into());
+            Record {
+                srcaddr: Some(new),
+                pkt_srcaddr: Some(if random.bool() { new } else { old }),
+                dstaddr: Some("10.0.0.4".parse().unwrap()),
+                bytes: Some(100),
+                flow_direction: Direction::Egress,
+                az_id: Some(format!("az-{}", row / 2).into()),
+                log_status: LogStatus::Ok,
+                ..Record::default()
+            }
+        })
+        .collect();
+    let columns = [
+        Column::SrcAddr,
+        Column::PktSrcAddr,
+        Column::DstAddr,
+        Column::Bytes,
+        Column::FlowDirection,
+        Column::AzId,
+        Column::LogStatus,
+    ];
+    for dictionaries in [true, false] {
+        let options = EncodeOptions { columns: &columns, dictionaries, ..EncodeOptions::default() };
+        let file = parquet(&records, &options).unwrap();
+        let limits_of_object = DecodeLimits { decompressed_bytes: 1 << 30 };
+        let mut reader = Reader::open(Input::Whole(file.into()), &limits_of_object).unwrap();
+        let mut sorting = ObjectClassifier::new(&classifier);
+        let mut alone = ObjectClassifier::new(&classifier);
+        let mut sorted = Vec::new();
+        while let Some(batch) = reader.next_batch().unwrap() {
+            if sorting.verdicts() > 10_000 {
+                sorting.forget_verdicts();
+            }
+            sorting.sort(&batch, &mut sorted);
+            alone.classify(&batch, |row, verdict| {
+                let same = Verdict { bytes: 0, packets: 0, time: None, ..verdict };
+                assert_eq!(*sorting.verdict(sorted[row]), same, "row {}", batch.first_row + row as u64);
+            });
+        }
+        assert!(sorting.values.epoch > 0, "AZ ids were forgotten");
+        assert!(
+            sorting.values.book.len() <= limits::ADDRESSES + 5 * limits::SHARED_VALUES,
+            "{}",
+            sorting.values.book.len()
+        );
+    }
+}

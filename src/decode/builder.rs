@@ -61,13 +61,6 @@ impl Builder {
         }
     }
 
-    /// Builds a column of addresses with the values of `other`, if `wanted`; once more puts it back.
-    pub(super) fn swap_addresses(&mut self, wanted: bool, other: &mut Interned<AddrCell>) {
-        if let (Self::Address(column), true) = (self, wanted) {
-            std::mem::swap(column, other);
-        }
-    }
-
     /// The column as one of text, `None` where it has integers.
     pub(super) fn texts(&mut self) -> Option<&mut dyn Texts> {
         Some(match self {

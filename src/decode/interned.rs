@@ -27,6 +27,8 @@ pub(super) struct Interned<T> {
     hasher: DefaultHashBuilder,
     /// The place in `known` of the value that was looked up last.
     last: u32,
+    /// For each value its place in a column that does not share them, or [`NOWHERE`].
+    marks: Vec<u32>,
     index: Vec<u32>,
 }
 
@@ -69,6 +71,7 @@ impl<T: Clone> Interned<T> {
             places: HashTable::new(),
             hasher: DefaultHashBuilder::default(),
             last: 0,
+            marks: Vec::new(),
             index: Vec::with_capacity(limits::BATCH_ROWS),
         }
     }
@@ -206,36 +209,62 @@ impl<T: Clone> Interned<T> {
 
     /// The column, which begins anew. Its values are those of the batches before and its own.
     pub(super) fn take(&mut self) -> DictColumn<T> {
-        let index = std::mem::replace(&mut self.index, Vec::with_capacity(limits::BATCH_ROWS));
+        let index = self.take_index();
         let column = self.column(index);
         self.trim();
         column
     }
 
-    /// A column of the values so far.
-    pub(super) fn column(&self, index: Vec<u32>) -> DictColumn<T> {
-        DictColumn { values: self.values.clone(), index, dictionary: self.id }
+    /// The index of the column, which begins anew; for [`Self::column`], and then [`Self::trim`].
+    pub(super) fn take_index(&mut self) -> Vec<u32> {
+        std::mem::replace(&mut self.index, Vec::with_capacity(limits::BATCH_ROWS))
+    }
+
+    /// A column of the values so far; where they are very many, of those that it has.
+    pub(super) fn column(&mut self, mut index: Vec<u32>) -> DictColumn<T> {
+        if self.values.len() <= limits::SHARED_VALUES {
+            return DictColumn { values: self.values.clone(), index, dictionary: self.id };
+        }
+        self.marks.resize(self.values.len(), NOWHERE);
+        let mut used = Vec::new();
+        for place in &mut index {
+            let mark = &mut self.marks[*place as usize];
+            if *mark == NOWHERE {
+                *mark = used.len() as u32;
+                used.push(*place);
+            }
+            *place = *mark;
+        }
+        let values = used.iter().map(|place| self.values[*place as usize].clone()).collect();
+        used.iter().for_each(|place| self.marks[*place as usize] = NOWHERE);
+        DictColumn::new(values, index)
     }
 
     /// Begins anew if there is too much to remember; what was given stays.
     pub(super) fn trim(&mut self) {
         if self.known.len() > limits::INTERNED_VALUES || self.text.len() > limits::INTERNED_BYTES {
-            let given = self.values[..self.given].to_vec();
+            let (given, mut values) = (self.given, std::mem::take(&mut self.values));
             self.forget();
-            self.given = given.len();
-            self.values = Arc::new(given);
+            // In place, unless a batch still has them: then they are few.
+            Arc::make_mut(&mut values).truncate(given);
+            (self.given, self.values) = (given, values);
         }
     }
 
+    /// What is forgotten costs no more than it cost to learn.
     fn forget(&mut self) {
         self.id = DictionaryId::next();
         self.values = Arc::default();
         self.given = 0;
-        self.known.clear();
-        self.text.clear();
-        self.last = 0;
-        self.front.fill([NOWHERE; 4]);
-        self.places.clear();
+        self.marks.clear();
+        if !self.known.is_empty() {
+            self.known.clear();
+            self.text.clear();
+            self.last = 0;
+            self.front.clear();
+            self.front.resize(FIRST_FRONT, [NOWHERE; 4]);
+            self.places = HashTable::new();
+        }
     }
 }
 
@@ -332,6 +361,26 @@ mod tests {
             }
             assert!(column.values.len() <= limits::INTERNED_VALUES + limits::BATCH_ROWS);
             before = column;
+        }
+    }
+
+    #[test]
+    fn of_a_very_large_dictionary_a_column_has_what_its_rows_have() {
+        let mut interned = Interned::new(<[u8]>::to_vec);
+        let texts: Vec<Vec<u8>> =
+            (0..limits::SHARED_VALUES + 7).map(|number| number.to_string().into_bytes()).collect();
+        interned.give(texts.iter().map(|text| &text[..]));
+        for from in [0, 5_000, 31_000] {
+            let places: Vec<u32> = (0..2_000).map(|row| from + row / 2).collect();
+            assert!(interned.push_given(places.len(), |rows| rows.copy_from_slice(&places)));
+            interned.push(b"other");
+            interned.push_nulls(1);
+            let column = interned.take();
+            assert_eq!(column.values.len(), 1_002);
+            for (row, place) in places.iter().enumerate() {
+                assert_eq!(*column.get(row), texts[*place as usize]);
+            }
+            assert_eq!((&column.get(2_000)[..], &column.get(2_001)[..]), (&b"other"[..], &b""[..]));
         }
     }
 

@@ -32,6 +32,7 @@ use bytes::Bytes;
 
 use super::{
     AddrCell, ColumnSet, DecodeError, DecodeLimits, Field, FlowBatch, Input,
+    batch::Column,
     builder::Builder,
     cells::{ColumnDecoder, holds},
     chunk::{Chunk, Text},
@@ -190,19 +191,35 @@ impl ParquetReader {
     fn read(&mut self, chunks: &mut [Chunk], rows_left: u64) -> Result<FlowBatch, DecodeError> {
         let rows = usize::try_from(rows_left).map_or(limits::BATCH_ROWS, |rows| rows.min(limits::BATCH_ROWS));
         let mut batch = FlowBatch { rows, first_row: self.first_row, ..FlowBatch::default() };
+        // Columns of addresses without dictionaries have the same ones, which are remembered together.
+        let mut together = Vec::new();
         let columns = chunks.iter_mut().zip(&mut self.builders).zip(&self.plan.binding.columns);
         for ((chunk, builder), (field, position)) in columns {
-            // Columns of addresses without dictionaries have the same ones, which are remembered together.
-            let together = chunk.is_plain();
-            builder.swap_addresses(together, &mut self.addresses);
-            chunk.read(rows, builder).map_err(|why| {
+            let named = |why: Quarantine| {
                 let schema = self.meta.file_metadata().schema_descr();
                 let name = schema.root_schema().get_fields()[*position].name();
                 refuse(why.reason, format!("column {name}: {}", why.detail))
-            })?;
-            batch.put(*field, builder.take());
-            builder.swap_addresses(together, &mut self.addresses);
+            };
+            match builder {
+                Builder::Address(column) if chunk.is_plain() => {
+                    std::mem::swap(column, &mut self.addresses);
+                    let read = chunk.read(rows, builder);
+                    if let Builder::Address(column) = builder {
+                        together.push((*field, column.take_index()));
+                        std::mem::swap(column, &mut self.addresses);
+                    }
+                    read.map_err(named)?;
+                }
+                _ => {
+                    chunk.read(rows, builder).map_err(named)?;
+                    batch.put(*field, builder.take());
+                }
+            }
         }
+        for (field, index) in together {
+            batch.put(field, Column::Address(self.addresses.column(index)));
+        }
+        self.addresses.trim();
         Ok(batch)
     }
 

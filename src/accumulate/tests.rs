@@ -1,0 +1,105 @@
+use std::collections::HashMap;
+
+use super::*;
+use crate::{
+    classify::Rules,
+    decode::{
+        Direction,
+        encode::{Column, EncodeOptions, Record, parquet},
+    },
+    model::PartitionSpan,
+    pricing::Prices,
+};
+
+const START: Hour = Hour(490_354);
+
+fn partition() -> Partition {
+    Partition { bucket: "b".into(), prefix: "p/".into(), start: START, span: PartitionSpan::Day }
+}
+
+fn digested(records: &[Record], columns: &[Column]) -> ObjectDelta {
+    let options = EncodeOptions { columns, ..EncodeOptions::default() };
+    let file = parquet(records, &options).unwrap();
+    let classifier = Classifier::new(Rules::default(), "here", Prices::default());
+    let limits = DigestLimits { decompressed_bytes: 1 << 30, bad_rows: 0 };
+    match digest(Input::Whole(file.into()), &partition(), &classifier, &limits) {
+        Settlement::Counted(delta) => delta,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn record(bytes: i64, end: i64, az_id: u32) -> Record {
+    Record {
+        srcaddr: Some("10.0.0.1".parse().unwrap()),
+        dstaddr: Some("10.0.0.2".parse().unwrap()),
+        bytes: Some(bytes),
+        packets: Some(2),
+        end: Some(end),
+        flow_direction: Direction::Egress,
+        az_id: Some(format!("az-{az_id}").into()),
+        ..Record::default()
+    }
+}
+
+const COLUMNS: [Column; 7] = [
+    Column::SrcAddr,
+    Column::DstAddr,
+    Column::Bytes,
+    Column::Packets,
+    Column::End,
+    Column::FlowDirection,
+    Column::AzId,
+];
+
+/// More zones in more hours than there are lanes for: sums go elsewhere now and then, and stay exact.
+#[test]
+fn sums_are_exact_however_many_there_are() {
+    let mut random = fastrand::Rng::with_seed(3);
+    let (mut expected, mut newest) = (HashMap::new(), 0);
+    let records: Vec<Record> = (0..60_000)
+        .map(|_| {
+            let end = START.start().0 + random.i64(-80_000..160_000);
+            let (bytes, az_id) = (random.i64(0..1 << 40), random.u32(0..20_000));
+            let sum: &mut (u64, u64) = expected.entry((end.div_euclid(3_600), az_id)).or_default();
+            *sum = (sum.0 + 1, sum.1 + bytes.unsigned_abs());
+            newest = newest.max(end);
+            record(bytes, end, az_id)
+        })
+        .collect();
+    let delta = digested(&records, &COLUMNS);
+    assert_eq!(delta.traffic.len(), expected.len());
+    for ((hour, az_id), (flows, bytes)) in expected {
+        let key = FlowKey {
+            src_zone: format!("az-{az_id}").into(),
+            dst_zone: "unknown".into(),
+            port_group: "other".into(),
+            nat_direction: crate::model::NatDirection::None,
+        };
+        let sum = FlowCounts { flows, packets: 2 * flows, bytes, inter_az_bytes: 0 };
+        assert_eq!(delta.traffic.get(&(Hour(hour), key)), Some(&sum), "{hour} {az_id}");
+    }
+    assert_eq!(delta.newest_record, Some(Timestamp(newest)));
+    assert_eq!(delta.records.get(RecordOutcome::Counted), 60_000);
+}
+
+/// Sums that come near the largest there is are added record by record: exact up to it, refused above it by name.
+#[test]
+fn sums_up_to_the_largest_are_exact_and_the_next_is_refused() {
+    let at = START.start().0;
+    let mut records: Vec<Record> = (0..20_000).map(|_| record(1, at, 1)).collect();
+    records.push(record(i64::MAX - 20_010, at, 1));
+    records.extend((0..10).map(|_| record(1, at, 1)));
+    let delta = digested(&records, &COLUMNS);
+    assert_eq!(delta.traffic.values().map(|sum| sum.bytes).collect::<Vec<_>>(), [i64::MAX as u64]);
+    records.push(record(1, at, 1));
+    let file = parquet(&records, &EncodeOptions { columns: &COLUMNS, ..EncodeOptions::default() }).unwrap();
+    let classifier = Classifier::new(Rules::default(), "here", Prices::default());
+    let limits = DigestLimits { decompressed_bytes: 1 << 30, bad_rows: 0 };
+    match digest(Input::Whole(file.into()), &partition(), &classifier, &limits) {
+        Settlement::Quarantined(why) => {
+            assert_eq!(why.reason, QuarantineReason::Overflow);
+            assert!(why.detail.starts_with("row 20011: the sum of column bytes"), "{}", why.detail);
+        }
+        other => panic!("{other:?}"),
+    }
+}
