@@ -216,6 +216,9 @@ pub async fn run(
     let (ledger, report) = open(&config, clock.now()).await?;
     let exposition = Arc::new(Exposition::new(parts::fixed(&config)));
     let observer = observer(exposition.clone(), clock.clone());
+    if report.started_over {
+        observer(&Event::StartedOver);
+    }
     if report.classifier_changed {
         observer(&Event::ClassifierChanged);
     }

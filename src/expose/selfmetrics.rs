@@ -92,6 +92,7 @@ impl SelfMetrics {
             | Event::Committed { .. }
             | Event::CommitFailed { .. }
             | Event::FirstScanComplete { .. }
+            | Event::StartedOver
             | Event::ClassifierChanged
             | Event::AzIdMissing { .. }
             | Event::ForeignRegion { .. }

@@ -140,6 +140,11 @@ impl ObjectCounts {
         let slot = &mut self.0[outcome as usize];
         *slot = slot.saturating_add(count);
     }
+
+    /// Objects of all outcomes: grows with everything that is settled.
+    pub fn total(&self) -> u64 {
+        self.0.iter().fold(0, |sum, count| sum.saturating_add(*count))
+    }
 }
 
 /// Why an object is left alone.

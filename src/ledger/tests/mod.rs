@@ -1,6 +1,7 @@
 //! Tests of the ledger. Helpers here; each file is one promise.
 
 mod commits;
+mod copies;
 mod faults;
 mod forgetting;
 mod limit;
@@ -41,7 +42,7 @@ impl Place {
     /// A copy of the files as they are on the disk now, as a crash would leave them.
     pub(super) fn crash_copy(&self) -> Self {
         let copy = Self::new();
-        for suffix in ["", "-wal"] {
+        for suffix in [".mark", "", "-wal"] {
             let from = lock::beside(&self.path(), suffix);
             if from.exists() {
                 std::fs::copy(from, lock::beside(&copy.path(), suffix)).unwrap();
