@@ -9,6 +9,7 @@ mod model;
 mod opening;
 mod progress;
 mod requests;
+mod versions;
 
 use std::path::Path;
 
