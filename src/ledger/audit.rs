@@ -30,8 +30,7 @@ pub(super) fn contradiction(conn: &Connection) -> rusqlite::Result<Option<String
     if known < ever {
         return Ok(Some(format!("{ever} objects were counted but only {known} are known")));
     }
-    let folded: bool =
-        conn.query_row("SELECT folded_before IS NOT NULL FROM state", [], |row| row.get(0))?;
+    let folded: bool = conn.query_row("SELECT folded_before IS NOT NULL FROM state", [], |row| row.get(0))?;
     for (sql, what) in SUMS {
         let sums = |table: &str| -> rusqlite::Result<[u64; 4]> {
             conn.query_row(&format!("{sql}{table}"), [], |row| {

@@ -38,7 +38,8 @@ pub(super) struct Mark {
 impl Reached {
     /// Of a state file.
     pub(super) fn of(conn: &Connection) -> rusqlite::Result<Self> {
-        let sql = "SELECT (SELECT created_at FROM state), (SELECT coalesce(sum(objects), 0) FROM object_count)";
+        let sql =
+            "SELECT (SELECT created_at FROM state), (SELECT coalesce(sum(objects), 0) FROM object_count)";
         conn.query_row(sql, [], |row| Ok(Self { created_at: row.get(0)?, settled: unsigned(row, 1)? }))
     }
 

@@ -240,7 +240,8 @@ fn check_content(path: &Path, conn: &Connection) -> Result<(), OpenError> {
         .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
         .map_err(|error| OpenError::from_sqlite(path, error))?;
     if verdict != "ok" {
-        return Err(damaged(path, &verdict));
+        // SQLite's own words, on more than one line.
+        return Err(damaged(path, &verdict.replace(char::is_control, " ")));
     }
     match audit::contradiction(conn).map_err(|error| OpenError::from_sqlite(path, error))? {
         None => Ok(()),

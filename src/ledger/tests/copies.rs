@@ -202,7 +202,10 @@ fn tables_that_contradict_each_other_are_damage() {
         ("an hour is of another age", "UPDATE traffic_hour SET bytes = bytes - 1 WHERE series_id = 1"),
         ("a total is of another age", "UPDATE traffic_total SET packets = packets - 1"),
         ("a charge is of another age", "DELETE FROM charge_hour WHERE hour % 7200 = 0"),
-        ("an hour is above its total", "UPDATE state SET folded_before = 0; UPDATE traffic_total SET flows = 1"),
+        (
+            "an hour is above its total",
+            "UPDATE state SET folded_before = 0; UPDATE traffic_total SET flows = 1",
+        ),
     ] {
         let place = Place::new();
         drop(ages(&place));

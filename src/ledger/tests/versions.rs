@@ -33,8 +33,9 @@ fn fill(place: &Place) {
     let options = described();
     let mut ledger = open(&place.path(), &options).0;
     ledger.set_begin("ops", NOW).unwrap();
-    let mut batch: Vec<Settled> =
-        (0..66).map(|index| counted(index % 6, &format!("object {index}"), 2 + index.cast_unsigned())).collect();
+    let mut batch: Vec<Settled> = (0..66)
+        .map(|index| counted(index % 6, &format!("object {index}"), 2 + index.cast_unsigned()))
+        .collect();
     batch.push(settled(2, "empty", Settlement::Empty));
     batch.push(settled(2, "folder/", Settlement::Ignored(IgnoreReason::Folder)));
     batch.push(settled(2, "late", Settlement::RefusedLate));
@@ -123,7 +124,8 @@ fn every_version_opens_with_its_totals_and_goes_on() {
         assert!(!report.created && !report.classifier_changed && report.unfinished.is_empty());
         check(&ledger, version);
         // The same again changes nothing, something new adds to it.
-        let again: Vec<Settled> = (0..66).map(|index| counted(index % 6, &format!("object {index}"), 9)).collect();
+        let again: Vec<Settled> =
+            (0..66).map(|index| counted(index % 6, &format!("object {index}"), 9)).collect();
         assert_eq!(ledger.commit(&again, NOW).unwrap().repeated, 66);
         check(&ledger, version);
         ledger.commit(&[counted(4, "new", 1_000)], NOW).unwrap();
