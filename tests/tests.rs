@@ -24,6 +24,7 @@ mod pipeline_property;
 mod quarantine;
 mod reach;
 mod s3_faults;
+mod s3_walk;
 mod scale;
 mod semantics;
 mod server;
