@@ -489,18 +489,22 @@ async fn a_dead_ingest_loop_ends_the_process() {
 #[test]
 fn a_log_that_nobody_reads_stops_nothing() {
     use std::{
-        io::{BufRead as _, BufReader},
+        io::{BufRead as _, BufReader, Write as _},
         process::{Command, Stdio},
     };
+    // Full from the beginning, and never read.
+    let (unread, log) = std::io::pipe().unwrap();
+    let mut filler = log.try_clone().unwrap();
+    std::thread::spawn(move || filler.write_all(&[b' '; 1 << 20]));
     let folder = tempfile::tempdir().unwrap();
     let mut child = Command::new(env!("CARGO_BIN_EXE_flowcost-exporter"))
         .args(["demo", "--log.level", "trace", "--web.listen-address", "127.0.0.1:0", "--dir"])
         .arg(folder.path())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
+        .stderr(log)
         .spawn()
         .unwrap();
-    // The banner names the address; stderr is a pipe that stays unread, and trace fills it many times over.
+    // The banner names the address.
     let mut banner = BufReader::new(child.stdout.take().unwrap()).lines();
     let line =
         banner.find_map(|line| line.unwrap().split_once("http://").map(|(_, rest)| rest.to_owned())).unwrap();
@@ -520,4 +524,5 @@ fn a_log_that_nobody_reads_stops_nothing() {
         std::thread::yield_now();
     }
     assert_eq!(child.wait().unwrap().code(), Some(0));
+    drop(unread);
 }

@@ -218,6 +218,22 @@ async fn pages_that_give_their_own_token_again() {
     assert_eq!(failed, [FailureReason::Other]);
 }
 
+/// Listings of accounts have no keys by which a page could be known again.
+#[tokio::test]
+async fn accounts_whose_pages_give_their_own_token_again() {
+    let mut site = Site::new().await;
+    for account in 0..6 {
+        site.put(A + u64::from(account), 1, account);
+    }
+    site.server.set_fault(later_page(Fault::RepeatToken));
+    let mut pipeline = site.start().await;
+    cycle(&mut pipeline).await;
+    assert_eq!(site.failed_scans(), [FailureReason::Other]);
+    assert_eq!(site.server.requests(Operation::List), 2, "it is noticed at once");
+    assert!(!site.world.last().first_scan_complete);
+    site.recover(&mut pipeline).await;
+}
+
 #[tokio::test]
 async fn pages_with_keys_that_came_before() {
     let failed = listings_are_spoiled(later_page(Fault::StalePage)).await;
