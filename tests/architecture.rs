@@ -206,6 +206,7 @@ fn is_test(root: &Path, name: &str) -> bool {
         format!("src/{path}.rs"),
         format!("src/{inner}.rs"),
         format!("src/{inner}/mod.rs"),
+        format!("src/{inner}_tests.rs"),
     ];
     files.iter().filter_map(|file| fs::read_to_string(root.join(file)).ok()).any(|text| {
         text.match_indices(&format!("fn {function}(")).any(|(at, _)| {
