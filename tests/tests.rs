@@ -26,4 +26,5 @@ mod scale;
 mod semantics;
 mod server;
 mod store_contract;
+mod text_damage;
 mod text_files;
