@@ -135,6 +135,15 @@ def runbook_queries(rules, problems):
     problems += [problem.replace("job:flowcost_x:runbook", "runbook") for problem in found]
 
 
+def readme_rules(rules, problems):
+    """The recording rules that README.md names exist."""
+    found = set(re.findall(r"`(job\w*:flowcost_\w+:\w+)`", (ROOT / "README.md").read_text()))
+    if len(found) < 10:
+        problems.append("the recording rules of README.md were not found")
+    recorded = {rule.get("record") for rule in rules}
+    problems += [f"README.md names {name}, which does not exist" for name in sorted(found - recorded)]
+
+
 def both_cases(alerts, problems):
     """Each alert is seen firing, with a number in its summary, and is seen not firing."""
     fires, silent = set(), set()
@@ -156,6 +165,7 @@ def main():
     names(rules, problems)
     shapes(alerts, problems)
     runbook_queries(rules, problems)
+    readme_rules(rules, problems)
     both_cases(alerts, problems)
     for problem in problems:
         print(problem, file=sys.stderr)
