@@ -135,13 +135,16 @@ def runbook_queries(rules, problems):
     problems += [problem.replace("job:flowcost_x:runbook", "runbook") for problem in found]
 
 
-def readme_rules(rules, problems):
-    """The recording rules that README.md names exist."""
+def readme(rules, problems):
+    """README.md names every alert, and no rule that does not exist."""
     found = set(re.findall(r"`(job\w*:flowcost_\w+:\w+)`", (ROOT / "README.md").read_text()))
     if len(found) < 10:
         problems.append("the recording rules of README.md were not found")
-    recorded = {rule.get("record") for rule in rules}
-    problems += [f"README.md names {name}, which does not exist" for name in sorted(found - recorded)]
+    found |= set(re.findall(r"`(Flowcost\w+)`", (ROOT / "README.md").read_text()))
+    alerts = {rule["alert"] for rule in rules if "alert" in rule}
+    there = {rule.get("record") for rule in rules} | alerts
+    problems += [f"README.md names {name}, which does not exist" for name in sorted(found - there)]
+    problems += [f"README.md does not name {name}" for name in sorted(alerts - found)]
 
 
 def both_cases(alerts, problems):
@@ -165,7 +168,7 @@ def main():
     names(rules, problems)
     shapes(alerts, problems)
     runbook_queries(rules, problems)
-    readme_rules(rules, problems)
+    readme(rules, problems)
     both_cases(alerts, problems)
     for problem in problems:
         print(problem, file=sys.stderr)
