@@ -154,16 +154,16 @@ class Exporter:
 
 
 class Prometheus:
-    """A Prometheus that scrapes one address every second."""
+    """A Prometheus that scrapes one address every second. `more` is added to its configuration."""
 
-    def __init__(self, binary, folder, target_port):
+    def __init__(self, binary, folder, target_port, more=""):
         self.port = free_port()
         folder = Path(folder)
         config = folder / "prometheus.yml"
         config.write_text(
-            "global: {scrape_interval: 1s, scrape_timeout: 1s}\n"
+            "global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}\n"
             "scrape_configs:\n"
-            f"  - {{job_name: flowcost, static_configs: [{{targets: ['127.0.0.1:{target_port}']}}]}}\n"
+            f"  - {{job_name: flowcost, static_configs: [{{targets: ['127.0.0.1:{target_port}']}}]}}\n" + more
         )
         self.process = Process(
             "Prometheus",
