@@ -27,4 +27,5 @@ mod scale;
 mod semantics;
 mod server;
 mod store_contract;
+mod text_damage;
 mod text_files;
