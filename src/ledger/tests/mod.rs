@@ -4,6 +4,7 @@ mod commits;
 mod copies;
 mod faults;
 mod forgetting;
+mod history;
 mod limit;
 mod model;
 mod opening;
