@@ -2,9 +2,14 @@
 //!
 //! Refuses to know what a configuration means and what a command does: it only says which command, with which flags.
 
-use std::{ffi::OsString, fmt, net::IpAddr, num::NonZeroU32, path::PathBuf, str::FromStr};
+mod export;
+
+use std::{ffi::OsString, fmt, net::IpAddr, num::NonZeroU32, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use self::export::{ExportHistoryArgs, ExtraLabel, ExtraLabelError, HistoryFormat, HistoryStep};
+use crate::{limits, model::Timestamp};
 
 /// Exit code of a run that failed.
 pub const EXIT_RUNTIME: u8 = 1;
@@ -63,6 +68,8 @@ pub enum Command {
     Check(CheckArgs),
     /// See the objects that could not be read; have them read again, or give them up.
     Quarantine(QuarantineArgs),
+    /// Write the hourly ledger to stdout as OpenMetrics with timestamps, to be loaded into Prometheus or VictoriaMetrics.
+    ExportHistory(ExportHistoryArgs),
     /// Ask a running exporter whether it is healthy; for containers without a shell.
     Healthcheck(HealthcheckArgs),
 }
@@ -84,6 +91,20 @@ pub struct DemoArgs {
     /// Flow records to write per minute.
     #[arg(long, value_name = "N")]
     pub rows_per_minute: Option<NonZeroU32>,
+    /// Past of a new folder, such as 60d; beyond two days with one file an hour, and with a change half-way that keeps
+    /// more traffic inside the zones [default: 2d].
+    #[arg(long, value_name = "DURATION", value_parser = history)]
+    pub history: Option<Duration>,
+}
+
+/// How long a past the demo can have.
+fn history(text: &str) -> Result<Duration, String> {
+    let length = humantime::parse_duration(text).map_err(|error| format!("{error}; write such as 60d"))?;
+    if limits::DEMO_HISTORY.contains(&length) {
+        return Ok(length);
+    }
+    let days = |length: &Duration| length.as_secs() / 86_400;
+    Err(format!("write {}d to {}d", days(limits::DEMO_HISTORY.start()), days(limits::DEMO_HISTORY.end())))
 }
 
 /// Flags of `check`.
@@ -212,7 +233,7 @@ impl fmt::Display for ListenAddress {
 }
 
 /// A flag that is missing or cannot be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UsageError {
     /// The command needs a configuration.
     #[error(
@@ -230,6 +251,18 @@ pub enum UsageError {
         /// As typed.
         flag: &'static str,
     },
+    /// No moment lies in the range.
+    #[error("--from {from} is not before --to {to}")]
+    #[allow(missing_docs, reason = "named by the message")]
+    EmptyRange { from: Timestamp, to: Timestamp },
+    /// A series can have a label once.
+    #[error("--label {name} is there twice")]
+    #[allow(missing_docs, reason = "named by the message")]
+    LabelTwice { name: String },
+    /// More labels than a scrape would add.
+    #[error("--label is there {labels} times, at most {} are allowed", limits::EXPORT_LABELS)]
+    #[allow(missing_docs, reason = "named by the message")]
+    TooManyLabels { labels: usize },
 }
 
 impl Cli {
@@ -299,7 +332,8 @@ mod tests {
             assert_eq!(cli.flags.log_level, LogLevel::Debug, "{words}");
         }
         let cli = read("demo --dir x --rows-per-minute 600 --log.format json").unwrap();
-        let demo = DemoArgs { dir: Some(PathBuf::from("x")), rows_per_minute: NonZeroU32::new(600) };
+        let demo =
+            DemoArgs { dir: Some(PathBuf::from("x")), rows_per_minute: NonZeroU32::new(600), history: None };
         assert_eq!(cli.command(), Command::Demo(demo));
         assert_eq!(cli.flags.log_format, LogFormat::Json);
     }

@@ -290,6 +290,10 @@ pub const NAME_CHARS: usize = 128;
 /// Records a minute that the demo writes at most: a file covers up to five minutes and is built in memory.
 pub const DEMO_ROWS_PER_MINUTE: u32 = 100_000;
 
+/// Past of a new demo folder: the usual two days at least, what the ledger keeps at the most.
+pub const DEMO_HISTORY: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(2 * 86_400)..=Duration::from_secs(400 * 86_400);
+
 /// Bytes of a configuration file. A thousand zones are a tenth of it.
 pub const CONFIG_BYTES: u64 = 1 << 20;
 
@@ -340,6 +344,21 @@ pub const BLOCKING_THREADS: usize = 8;
 
 /// How often the demo writes a file.
 pub const DEMO_FILE_EVERY: Duration = Duration::from_secs(3);
+
+/// How often the log tells how far a backlog has come.
+pub const PROGRESS_EVERY: Duration = Duration::from_secs(30);
+
+/// Percentage after which it tells earlier.
+pub const PROGRESS_PERCENT: u64 = 5;
+
+/// How often it tells at the most: a backlog that is read sooner needs no word.
+pub const PROGRESS_PAUSE: Duration = Duration::from_secs(5);
+
+/// Bytes of an export that are written at a time: a line is some 150.
+pub const EXPORT_BUFFER_BYTES: usize = 64 << 10;
+
+/// Extra labels that an export can give its series.
+pub const EXPORT_LABELS: usize = 16;
 
 /// Accounts and regions of a source that `check --reach` names.
 pub const REACH_ROOTS: usize = 20;

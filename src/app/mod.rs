@@ -105,11 +105,15 @@ pub fn serve(setup: Setup, listen: &[ListenAddress], reloads: Reloads) -> Result
 pub fn demo(
     dir: Option<PathBuf>,
     rows_per_minute: u32,
+    history: Option<Duration>,
     listen: &[ListenAddress],
     say: impl Fn(&str),
 ) -> Result<(), AppError> {
     let clock = system_clock();
-    let demo = Demo::prepare(dir, rows_per_minute, clock.now())?;
+    if let Some(history) = history {
+        say(&format!("Writing the flow logs of {} days...\n", history.as_secs() / 86_400));
+    }
+    let demo = Demo::prepare(dir, rows_per_minute, history, clock.now())?;
     let config = Config::parse("the demo's configuration", &demo.config_toml, &[])?;
     let runtime = runtime()?;
     let result = runtime.block_on(async {

@@ -18,7 +18,7 @@ use super::{
     flows::moment,
 };
 use crate::{
-    event::{Event, ScanKind},
+    event::{Event, Progress, ScanKind},
     limits,
     model::Timestamp,
     store::{FailureReason, Operation},
@@ -51,6 +51,7 @@ struct SourceCounts {
     scan_buckets: [u64; SCAN_SECONDS.len() + 1],
     last_scan: Option<Timestamp>,
     pending: u64,
+    progress: Progress,
     overlapping_flow_logs: u64,
 }
 
@@ -104,9 +105,10 @@ impl SelfMetrics {
                 counts.scans += 1;
                 counts.scan_failures += 1;
             }
-            Event::Pending { source, objects } => {
+            Event::Pending { source, objects, progress } => {
                 let Some(counts) = self.of(source) else { return };
                 counts.pending = *objects;
+                counts.progress = *progress;
             }
             Event::OverlappingFlowLogs { source, .. } => {
                 let Some(counts) = self.of(source) else { return };
@@ -116,6 +118,8 @@ impl SelfMetrics {
             Event::ConfigReloadFailed { .. } => self.reload_successful = false,
             Event::CertificatesReloaded
             | Event::CertificatesKept { .. }
+            | Event::BacklogProgress { .. }
+            | Event::BacklogRead { .. }
             | Event::ObjectPutBack { .. }
             | Event::ObjectIgnored { .. }
             | Event::ObjectRefusedLate { .. }
@@ -144,6 +148,11 @@ impl SelfMetrics {
     /// Objects of a source that are found and not settled.
     pub(super) fn pending(&self, source: &str) -> u64 {
         self.counts.get(source).map_or(0, |counts| counts.pending)
+    }
+
+    /// How far a source has come with its present backlog.
+    pub(super) fn progress(&self, source: &str) -> Progress {
+        self.counts.get(source).map(|counts| counts.progress).unwrap_or_default()
     }
 
     fn of(&mut self, source: &str) -> Option<&mut SourceCounts> {
@@ -177,6 +186,22 @@ impl Collector for Counted {
             &catalog::OBJECTS_PENDING,
             each().map(|(source, counts)| ([source], Value::Int(counts.pending))),
         )?;
+        page.family(
+            &catalog::BACKLOG_OBJECTS,
+            each().map(|(source, counts)| ([source], Value::Int(counts.progress.objects))),
+        )?;
+        page.family(
+            &catalog::BACKLOG_SETTLED,
+            each().map(|(source, counts)| ([source], Value::Int(counts.progress.settled))),
+        )?;
+        let remaining = each().filter_map(|(source, counts)| {
+            let remaining = match counts.progress {
+                Progress { objects: 0, .. } => Duration::ZERO,
+                progress => progress.remaining?,
+            };
+            Some(([source], Value::Real(remaining.as_secs_f64())))
+        });
+        page.family(&catalog::BACKLOG_REMAINING, remaining)?;
         page.family(
             &catalog::OVERLAPPING_FLOW_LOGS,
             each().map(|(source, counts)| ([source], Value::Int(counts.overlapping_flow_logs))),
