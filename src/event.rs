@@ -118,6 +118,14 @@ pub enum Event {
     PartitionsSealed { partitions: u64 },
     /// Hours older than the ledger keeps are only in the totals now.
     HoursFolded { hours: u64 },
+    /// The configuration was read again and is in force.
+    ConfigReloaded,
+    /// The configuration was read again and cannot be used; the one before stays in force.
+    ConfigReloadFailed { error: String },
+    /// The web server's certificates were replaced on the disk, and new connections get the new ones.
+    CertificatesReloaded,
+    /// The web server's certificates were replaced on the disk by some that cannot be used.
+    CertificatesKept { error: String },
 }
 
 impl Event {
@@ -214,6 +222,14 @@ impl Event {
                 warn!("limits.series is reached: new label sets are counted in the series \"other\"");
             }
             Self::PartitionsSealed { partitions } => debug!(partitions, "partitions sealed"),
+            Self::ConfigReloaded => info!("configuration reloaded"),
+            Self::ConfigReloadFailed { error } => {
+                error!(%error, "configuration not reloaded, the one before stays in force");
+            }
+            Self::CertificatesReloaded => info!("certificates reloaded"),
+            Self::CertificatesKept { error } => {
+                error!(%error, "certificates on the disk cannot be used, the ones before stay in force");
+            }
             Self::HoursFolded { hours } => info!(hours, "hours older than 400 days folded into the totals"),
         }
     }

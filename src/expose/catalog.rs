@@ -309,6 +309,18 @@ pub const READY: Metric = gauge(
     "",
     "1 once the state is loaded and its first full scan is committed, else 0. The flow families are absent until then.",
 );
+/// Whether the configuration on the disk is the one in force.
+pub const RELOAD_SUCCESSFUL: Metric = gauge(
+    "flowcost_config_last_reload_successful",
+    "",
+    "1 if the last attempt to load the configuration succeeded, else 0: then the one before it is still in force.",
+);
+/// Age of the configuration.
+pub const RELOAD_SUCCESS: Metric = gauge(
+    "flowcost_config_last_reload_success_timestamp_seconds",
+    "seconds",
+    "Unix time at which the configuration in force was loaded.",
+);
 /// What runs.
 pub const BUILD_INFO: Metric =
     gauge("flowcost_build_info", "", "1, with the version and the source revision of the running program.")
@@ -400,6 +412,8 @@ pub const SECTIONS: &[Section] = &[
             COMMIT_FAILURES,
             SCAN_DURATION,
             OVERLAPPING_FLOW_LOGS,
+            RELOAD_SUCCESSFUL,
+            RELOAD_SUCCESS,
         ],
     },
     Section {

@@ -19,7 +19,7 @@ use rusqlite::{
 use super::{
     Bounds, Ledger, OpenReport, Options, PriceInForce, audit,
     book::Book,
-    error::{LedgerError, OpenError},
+    error::{LedgerError, OpenError, while_doing},
     load::stored,
     lock::{LockFile, beside},
     mark::{self, Mark, Reached},
@@ -80,14 +80,41 @@ impl Ledger {
             mark: Mark::open(&path, reached)?,
             _lock: lock,
         };
-        ledger.load(&sources).map_err(failed)?;
-        let unfinished = ledger.died_over().map_err(|error| match error {
+        let loaded = ledger.load(&sources).map_err(failed)?;
+        ledger.take_over(loaded);
+        let unfinished = ledger.died_over(|id| named(&sources, id)).map_err(|error| match error {
             LedgerError::Storage { source, .. } => failed(source),
             other => damaged(&path, &other.to_string()),
         })?;
         let fresh = !ledger.snapshot.first_scan_complete;
         Ok((ledger, OpenReport { created, started_over, fresh, classifier_changed, unfinished }))
     }
+}
+
+impl Ledger {
+    /// Goes over to another configuration, as opening the file with it would, in one transaction. The totals and what
+    /// is settled stay as they are; sources that are gone keep their progress in the file.
+    ///
+    /// # Errors
+    /// When SQLite cannot read or write. File and memory are as before then.
+    pub fn reconfigure(&mut self, options: &Options, now: Timestamp) -> Result<OpenReport, LedgerError> {
+        const ACTION: &str = "take over another configuration";
+        let transaction = self.durable(ACTION)?;
+        let (sources, classifier_changed) =
+            note_configuration(&transaction, options, now).map_err(while_doing(ACTION))?;
+        let loaded = self.load(&sources).map_err(while_doing(ACTION))?;
+        let unfinished = self.died_over(|id| named(&sources, id))?;
+        transaction.commit().map_err(while_doing(ACTION))?;
+        self.take_over(loaded);
+        self.series_limit = options.series_limit;
+        self.sealed = RefCell::default();
+        let fresh = !self.snapshot.first_scan_complete;
+        Ok(OpenReport { created: false, started_over: false, fresh, classifier_changed, unfinished })
+    }
+}
+
+fn named(sources: &BTreeMap<Arc<str>, i64>, id: i64) -> Option<Arc<str>> {
+    sources.iter().find(|(_, other)| **other == id).map(|(name, _)| name.clone())
 }
 
 /// The path with its folder checked and symbolic links followed, so that two names of one file share one lock, and
@@ -277,6 +304,17 @@ fn configure(
     if version < VERSION {
         migrate(conn, version)?;
     }
+    let noted = note_configuration(conn, options, now)?;
+    transaction.commit()?;
+    Ok(noted)
+}
+
+/// Writes down what the file has to know of the configuration, inside a transaction.
+fn note_configuration(
+    conn: &Connection,
+    options: &Options,
+    now: Timestamp,
+) -> rusqlite::Result<(BTreeMap<Arc<str>, i64>, bool)> {
     let mut sources = BTreeMap::new();
     for source in &options.sources {
         let id = conn.query_row(
@@ -295,7 +333,6 @@ fn configure(
     if changed {
         conn.execute("UPDATE state SET classifier = ?", [&options.classifier_fingerprint])?;
     }
-    transaction.commit()?;
     Ok((sources, changed))
 }
 
