@@ -16,7 +16,9 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use tokio::{net::TcpListener, runtime::Runtime, signal::unix, task::JoinHandle, time::timeout};
+use tokio::{
+    net::TcpListener, runtime::Runtime, signal::unix, sync::oneshot, task::JoinHandle, time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 
 pub use logging::{LogFormat, LogGuard, LogLevel, start as start_logging};
@@ -24,11 +26,11 @@ pub(crate) use parts::{source_spec, store};
 
 use crate::{
     cli::{ListenAddress, ListenHost},
-    config::{Config, ConfigError},
+    config::{Config, ConfigError, Location},
     demo::{self, Demo, DemoError},
     event::{Event, Observer},
     expose::{self, Exposition},
-    ledger::{Ledger, OpenError},
+    ledger::{Ledger, OpenError, OpenReport},
     limits,
     model::{Clock, Timestamp},
     pipeline::{Pipeline, Publish, SharedLedger},
@@ -81,7 +83,7 @@ pub fn system_clock() -> Clock {
 
 /// Reads and serves until SIGTERM or SIGINT.
 pub fn serve(config: Config, listen: &[ListenAddress]) -> Result<(), AppError> {
-    let runtime = runtime(config.ingest.concurrency)?;
+    let runtime = runtime(blocking_threads(&config))?;
     let result = runtime.block_on(async {
         let stop = stop_on_signals()?;
         let listeners = bind(listen).await?;
@@ -109,7 +111,7 @@ pub fn demo(
     }
     let demo = Demo::prepare(dir, rows_per_minute, history, clock.now())?;
     let config = Config::parse("the demo's configuration", &demo.config_toml, &[])?;
-    let runtime = runtime(config.ingest.concurrency)?;
+    let runtime = runtime(blocking_threads(&config))?;
     let result = runtime.block_on(async {
         let stop = stop_on_signals()?;
         let listeners = bind(listen).await?;
@@ -153,11 +155,17 @@ async fn write_logs(mut demo: Demo, clock: Clock, stop: CancellationToken) -> Re
     }
 }
 
+/// Threads that may be blocked: decoders, the ledger and the rest, and what a folder that does not answer may hold.
+fn blocking_threads(config: &Config) -> usize {
+    let folders = config.sources.iter().filter(|source| matches!(source.location, Location::Local { .. }));
+    config.ingest.concurrency + limits::BLOCKING_THREADS + folders.count() * limits::LOCAL_REQUESTS
+}
+
 /// Two workers serve and wait; the blocking pool decodes and writes the ledger.
-fn runtime(concurrency: usize) -> Result<Runtime, AppError> {
+fn runtime(blocking_threads: usize) -> Result<Runtime, AppError> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
-        .max_blocking_threads(concurrency + limits::BLOCKING_THREADS)
+        .max_blocking_threads(blocking_threads)
         .enable_all()
         .build()
         .map_err(AppError::Start)
@@ -217,9 +225,16 @@ pub async fn run(
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    let (ledger, report) = open(&config, clock.now()).await?;
+    let opened = tokio::select! {
+        () = stop.cancelled() => return Ok(()),
+        opened = open(&config, clock.now())? => opened,
+    };
+    let (ledger, report) = opened.map_err(|_| dead_in("opening of the state", "it panicked"))??;
     let exposition = Arc::new(Exposition::new(parts::fixed(&config)));
     let observer = observer(exposition.clone(), clock.clone());
+    if report.started_over {
+        observer(&Event::StartedOver);
+    }
     if report.classifier_changed {
         observer(&Event::ClassifierChanged);
     }
@@ -264,7 +279,11 @@ pub async fn run(
 
 fn dead<T>(task: &'static str, ended: Result<T, tokio::task::JoinError>) -> AppError {
     let why = ended.err().map_or_else(|| "without a reason".to_owned(), |error| error.to_string());
-    AppError::Dead { task, why }
+    dead_in(task, why)
+}
+
+fn dead_in(task: &'static str, why: impl Into<String>) -> AppError {
+    AppError::Dead { task, why: why.into() }
 }
 
 async fn ended_in_time<T>(task: JoinHandle<T>) {
@@ -275,13 +294,17 @@ async fn ended_in_time<T>(task: JoinHandle<T>) {
     }
 }
 
-async fn open(config: &Config, now: Timestamp) -> Result<(Ledger, crate::ledger::OpenReport), AppError> {
+type Opened = Result<(Ledger, OpenReport), OpenError>;
+
+/// Opens the state on a thread of its own, which nobody waits for when the process is to end: a large file takes long
+/// to check, and one on a disk that does not answer takes for ever.
+fn open(config: &Config, now: Timestamp) -> Result<oneshot::Receiver<Opened>, AppError> {
     let path = config.state.clone();
     let options = parts::ledger_options(config);
-    match tokio::task::spawn_blocking(move || Ledger::open(&path, &options, now)).await {
-        Ok(opened) => Ok(opened?),
-        Err(error) => Err(AppError::Dead { task: "opening of the state", why: error.to_string() }),
-    }
+    let (sender, opened) = oneshot::channel();
+    let work = move || drop(sender.send(Ledger::open(&path, &options, now)));
+    std::thread::Builder::new().name("state".to_owned()).spawn(work).map_err(AppError::Start)?;
+    Ok(opened)
 }
 
 /// Every event is counted and logged, here and nowhere else.
@@ -294,7 +317,7 @@ fn observer(exposition: Arc<Exposition>, clock: Clock) -> Observer {
 
 /// Runs a future to its end on a small runtime, for commands that are done in a moment.
 pub fn block_on<T>(future: impl Future<Output = T>) -> Result<T, AppError> {
-    let runtime = runtime(1)?;
+    let runtime = runtime(1 + limits::BLOCKING_THREADS)?;
     let value = runtime.block_on(future);
     runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(value)

@@ -24,9 +24,12 @@ const SCAN_SECONDS: [f64; 12] = [0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0
 const OPERATIONS: usize = Operation::ALL.len();
 const REASONS: usize = FailureReason::ALL.len();
 
-/// The counters, by source.
+/// The counters, most of them by source.
 #[derive(Debug, Clone)]
-pub(super) struct SelfMetrics(BTreeMap<Arc<str>, SourceCounts>);
+pub(super) struct SelfMetrics {
+    sources: BTreeMap<Arc<str>, SourceCounts>,
+    commit_failures: u64,
+}
 
 #[derive(Debug, Clone, Default)]
 struct SourceCounts {
@@ -46,7 +49,8 @@ struct SourceCounts {
 impl SelfMetrics {
     /// All label sets at 0.
     pub(super) fn new<'a>(sources: impl IntoIterator<Item = &'a Arc<str>>) -> Self {
-        Self(sources.into_iter().map(|source| (source.clone(), SourceCounts::default())).collect())
+        let counts = |source: &Arc<str>| (source.clone(), SourceCounts::default());
+        Self { sources: sources.into_iter().map(counts).collect(), commit_failures: 0 }
     }
 
     /// Counts an event that happened at `at`. Events that a metric of the ledger tells of are not counted again here.
@@ -79,6 +83,7 @@ impl SelfMetrics {
                 counts.pending = *objects;
                 counts.progress = *progress;
             }
+            Event::CommitFailed { .. } => self.commit_failures += 1,
             Event::OverlappingFlowLogs { source, .. } => {
                 let Some(counts) = self.of(source) else { return };
                 counts.overlapping_flow_logs += 1;
@@ -94,8 +99,8 @@ impl SelfMetrics {
             | Event::ObjectGone { .. }
             | Event::ObjectMutated { .. }
             | Event::Committed { .. }
-            | Event::CommitFailed { .. }
             | Event::FirstScanComplete { .. }
+            | Event::StartedOver
             | Event::ClassifierChanged
             | Event::AzIdMissing { .. }
             | Event::ForeignRegion { .. }
@@ -107,21 +112,21 @@ impl SelfMetrics {
 
     /// When the open partitions of a source were last listed to the end by this process.
     pub(super) fn last_scan(&self, source: &str) -> Option<Timestamp> {
-        self.0.get(source).and_then(|counts| counts.last_scan)
+        self.sources.get(source).and_then(|counts| counts.last_scan)
     }
 
     /// Objects of a source that are found and not settled.
     pub(super) fn pending(&self, source: &str) -> u64 {
-        self.0.get(source).map_or(0, |counts| counts.pending)
+        self.sources.get(source).map_or(0, |counts| counts.pending)
     }
 
     /// How far a source has come with its present backlog.
     pub(super) fn progress(&self, source: &str) -> Progress {
-        self.0.get(source).map(|counts| counts.progress).unwrap_or_default()
+        self.sources.get(source).map(|counts| counts.progress).unwrap_or_default()
     }
 
     fn of(&mut self, source: &str) -> Option<&mut SourceCounts> {
-        let counts = self.0.get_mut(source);
+        let counts = self.sources.get_mut(source);
         debug_assert!(counts.is_some(), "an event of a source that is not configured: {source}");
         counts
     }
@@ -145,7 +150,7 @@ pub(super) struct Counted {
 impl Collector for Counted {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut page = Families::new(encoder);
-        let each = || self.own.0.iter().map(|(source, counts)| (&**source, counts));
+        let each = || self.own.sources.iter().map(|(source, counts)| (&**source, counts));
         page.family(
             &catalog::OBJECTS_PENDING,
             each().map(|(source, counts)| ([source], Value::Int(counts.pending))),
@@ -199,7 +204,8 @@ impl Collector for Counted {
                 ([source], moment(counts.last_scan.max(committed.get(source).copied())))
             })
         });
-        page.family(&catalog::LAST_SCAN_SUCCESS, scans)
+        page.family(&catalog::LAST_SCAN_SUCCESS, scans)?;
+        page.single(&catalog::COMMIT_FAILURES, Value::Int(self.own.commit_failures))
     }
 }
 
@@ -244,7 +250,7 @@ mod tests {
             let event = Event::StoreRequest { source: source.clone(), operation: Operation::Get, failure };
             own.observe(&event, Timestamp(1));
         }
-        let counts = &own.0[&source];
+        let counts = &own.sources[&source];
         assert_eq!(counts.requests, [0, 2]);
         assert_eq!(counts.failures[Operation::Get as usize][FailureReason::Throttled as usize], 1);
         assert_eq!(counts.failures.as_flattened().iter().sum::<u64>(), 1);
@@ -266,7 +272,7 @@ mod tests {
         };
         own.observe(&failed, Timestamp(40));
         assert_eq!(own.last_scan(&source), Some(Timestamp(20)));
-        assert_eq!((own.0[&source].scans, own.0[&source].scan_failures), (4, 1));
+        assert_eq!((own.sources[&source].scans, own.sources[&source].scan_failures), (4, 1));
     }
 
     #[test]
@@ -275,7 +281,7 @@ mod tests {
         for millis in [10, 11, 300_000, 300_001] {
             own.observe(&finished(&source, ScanKind::Full, millis), Timestamp(1));
         }
-        assert_eq!(own.0[&source].scan_buckets, [1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1]);
-        assert_eq!(own.0[&source].scan_time, Duration::from_millis(600_022));
+        assert_eq!(own.sources[&source].scan_buckets, [1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1]);
+        assert_eq!(own.sources[&source].scan_time, Duration::from_millis(600_022));
     }
 }

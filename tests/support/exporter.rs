@@ -52,10 +52,16 @@ impl Exporter {
 
     /// The same with some variables in its environment.
     pub(crate) fn start_with(config: &Path, environment: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_flowcost-exporter"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_flowcost-exporter"));
+        command.envs(environment.iter().copied());
+        Self::start_as(command, config)
+    }
+
+    /// The same by a command that takes the arguments.
+    pub(crate) fn start_as(mut command: Command, config: &Path) -> Self {
+        let mut child = command
             .args(["--web.listen-address", "127.0.0.1:0", "--config.file"])
             .arg(config)
-            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
