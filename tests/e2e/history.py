@@ -173,14 +173,14 @@ def run(options, folder):
     others = []
     try:
         state = folder / "demo" / "flowcost.db"
-        now = datetime.datetime.now(datetime.timezone.utc)
-        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        # The last midnight whose hours are all settled, however short ago midnight was.
+        settled = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(hours=1)
+        midnight = settled.replace(hour=0, minute=0, second=0, microsecond=0)
         to = midnight.strftime("%Y-%m-%dT%H:%M:%SZ")
         last = int(midnight.timestamp())
         days = [last - back * DAY for back in range(DAYS - 1, 0, -1)]
-        first = ledger_day(state, last - DAYS * DAY)
-        if not first:
-            raise Failure("the demo has no history")
+        if not all(ledger_day(state, day) for day in days):
+            raise Failure("the demo has days without traffic")
         for step in ("5m", "1h"):
             text = export(options.exporter, folder, port, step, to)
             data = folder / f"prometheus-{step}"
