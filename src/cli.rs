@@ -2,9 +2,14 @@
 //!
 //! Refuses to know what a configuration means and what a command does: it only says which command, with which flags.
 
+mod export;
+
 use std::{ffi::OsString, fmt, net::IpAddr, num::NonZeroU32, path::PathBuf, str::FromStr};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use self::export::{ExportHistoryArgs, ExtraLabel, ExtraLabelError, HistoryFormat, HistoryStep};
+use crate::{limits, model::Timestamp};
 
 /// Exit code of a run that failed.
 pub const EXIT_RUNTIME: u8 = 1;
@@ -60,6 +65,8 @@ pub enum Command {
     Check(CheckArgs),
     /// See the objects that could not be read; have them read again, or give them up.
     Quarantine(QuarantineArgs),
+    /// Write the hourly ledger to stdout as OpenMetrics with timestamps, to be loaded into Prometheus or VictoriaMetrics.
+    ExportHistory(ExportHistoryArgs),
     /// Ask a running exporter whether it is healthy; for containers without a shell.
     Healthcheck(HealthcheckArgs),
 }
@@ -209,7 +216,7 @@ impl fmt::Display for ListenAddress {
 }
 
 /// A flag that is missing or cannot be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UsageError {
     /// The command needs a configuration.
     #[error(
@@ -225,6 +232,18 @@ pub enum UsageError {
          Remove the flag, and listen on 127.0.0.1 behind a proxy where the metrics must be protected"
     )]
     WebConfigFile,
+    /// No moment lies in the range.
+    #[error("--from {from} is not before --to {to}")]
+    #[allow(missing_docs, reason = "named by the message")]
+    EmptyRange { from: Timestamp, to: Timestamp },
+    /// A series can have a label once.
+    #[error("--label {name} is there twice")]
+    #[allow(missing_docs, reason = "named by the message")]
+    LabelTwice { name: String },
+    /// More labels than a scrape would add.
+    #[error("--label is there {labels} times, at most {} are allowed", limits::EXPORT_LABELS)]
+    #[allow(missing_docs, reason = "named by the message")]
+    TooManyLabels { labels: usize },
 }
 
 impl Cli {

@@ -312,6 +312,12 @@ pub const BLOCKING_THREADS: usize = 8;
 /// How often the demo writes a file.
 pub const DEMO_FILE_EVERY: Duration = Duration::from_secs(3);
 
+/// Bytes of an export that are written at a time: a line is some 150.
+pub const EXPORT_BUFFER_BYTES: usize = 64 << 10;
+
+/// Extra labels that an export can give its series.
+pub const EXPORT_LABELS: usize = 16;
+
 /// Accounts and regions of a source that `check --reach` names.
 pub const REACH_ROOTS: usize = 20;
 

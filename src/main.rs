@@ -1,16 +1,21 @@
 //! flowcost-exporter: parse, dispatch, exit code.
 
-use std::{error::Error, io::Write as _, process::ExitCode};
+use std::{
+    error::Error,
+    io::{BufWriter, Write as _},
+    process::ExitCode,
+};
 
 use flowcost_exporter::{
     app::{self, AppError},
     check,
     cli::{
-        CheckArgs, Cli, Command, DemoArgs, EXIT_RUNTIME, EXIT_USAGE, Flags, ListenHost, QuarantineAction,
-        UsageError,
+        CheckArgs, Cli, Command, DemoArgs, EXIT_RUNTIME, EXIT_USAGE, ExportHistoryArgs, Flags, ListenHost,
+        QuarantineAction, UsageError,
     },
     config::{self, Config, ConfigError},
     demo, healthcheck,
+    history::{self, HistoryError},
     ledger::Request,
     limits,
     quarantine::{self, QuarantineError},
@@ -40,6 +45,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Demo(args) => demo(args, flags),
         Command::Check(args) => check(&load(flags)?, &args),
         Command::Quarantine(args) => quarantine(&load(flags)?, args.action),
+        Command::ExportHistory(args) => export_history(flags, &args),
         Command::Healthcheck(args) => Ok(healthcheck::check(&args.url, limits::HEALTHCHECK_TIMEOUT)?),
     }
 }
@@ -75,6 +81,23 @@ fn quarantine(config: &Config, action: QuarantineAction) -> Result<(), Failure> 
         QuarantineAction::Drop(which) => quarantine::ask(config, Request::Drop, &which)?,
     };
     say(&text);
+    Ok(())
+}
+
+/// The history goes to stdout, and what there is to say of it to the log.
+fn export_history(flags: &Flags, args: &ExportHistoryArgs) -> Result<(), Failure> {
+    args.check()?;
+    let config = load(flags)?;
+    let out = BufWriter::with_capacity(limits::EXPORT_BUFFER_BYTES, std::io::stdout().lock());
+    match history::export(&config, args, app::system_clock().now(), out) {
+        Ok(done) if done.hours.is_empty() => tracing::warn!("no closed hour in this range, nothing exported"),
+        Ok(done) => {
+            let (from, to) = (done.hours.start.start(), done.hours.end.start());
+            tracing::info!(%from, %to, series = done.series, samples = done.samples, "history exported");
+        }
+        Err(error) if error.is_closed_pipe() => {}
+        Err(error) => return Err(error.into()),
+    }
     Ok(())
 }
 
@@ -129,6 +152,12 @@ impl From<AppError> for Failure {
 
 impl From<QuarantineError> for Failure {
     fn from(error: QuarantineError) -> Self {
+        Self::Runtime(Box::new(error))
+    }
+}
+
+impl From<HistoryError> for Failure {
+    fn from(error: HistoryError) -> Self {
         Self::Runtime(Box::new(error))
     }
 }

@@ -9,7 +9,7 @@ use std::{
 /// Ranks from the top down. A module uses modules of lower ranks only; within a rank nobody knows each other, but for
 /// those that stand in one inner list.
 const RANKS: &[&[&str]] = &[
-    &["main", "cli", "config", "app", "demo", "check", "quarantine", "healthcheck"],
+    &["main", "cli", "config", "app", "demo", "check", "quarantine", "history", "healthcheck"],
     &["pipeline"],
     &["discover", "fetch", "accumulate", "ledger", "expose"],
     &["store", "decode", "classify", "pricing", "event"],

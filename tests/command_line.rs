@@ -35,7 +35,7 @@ type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
 
 #[test]
 fn what_is_wrong_before_anything_starts_exits_with_2() {
-    let cases: [Case; 7] = [
+    let cases: [Case; 9] = [
         (&[], &[], "--config.file is missing"),
         (&["check"], &[], "flowcost-exporter demo"),
         (&["--config.file", "no-such-file.toml"], &[], "does not exist"),
@@ -50,6 +50,8 @@ fn what_is_wrong_before_anything_starts_exits_with_2() {
             &[],
             "not supported by this version",
         ),
+        (&["export-history"], &[], "--config.file is missing"),
+        (&["export-history", "--from", "2025-12-09", "--to", "2025-12-08"], &[], "is not before --to"),
         (&["--web.listen-address", "9843"], &[], "write HOST:PORT"),
     ];
     for (arguments, environment, message) in cases {
@@ -59,6 +61,21 @@ fn what_is_wrong_before_anything_starts_exits_with_2() {
         assert!(stderr.contains(message), "{arguments:?}: {stderr}");
         assert_eq!(text(&output.stdout), "", "{arguments:?}");
     }
+}
+
+#[test]
+fn a_history_that_is_not_there_exits_with_1_and_writes_nothing() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let state = dir.path().join("flowcost.db").display().to_string();
+    let arguments = ["export-history", "--config.file", "config/minimal.toml"];
+    let output = run(&arguments, &[("FLOWCOST__STATE__PATH", state.as_str())]);
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(
+        stderr.contains("there is no state file") && stderr.contains("run the exporter first"),
+        "{stderr}"
+    );
+    assert_eq!(text(&output.stdout), "");
 }
 
 #[test]

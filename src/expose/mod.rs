@@ -8,6 +8,7 @@ pub mod catalog;
 mod encode;
 mod flows;
 mod format;
+mod history;
 mod landing;
 mod month;
 mod process;
@@ -23,6 +24,7 @@ use std::{
 use prometheus_client::{encoding::text, registry::Registry};
 
 pub use format::Format;
+pub use history::{HistoryFamily, HistoryWriter, SeriesLabels, Step};
 pub use month::{HourlyCost, MonthFigures, figures as month_figures};
 pub use process::{ProcessStats, read as read_process};
 pub use server::{Bounds, Drained, serve};

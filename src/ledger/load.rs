@@ -63,11 +63,11 @@ pub(super) fn candidate(row: &Row<'_>, source: Arc<str>) -> rusqlite::Result<Can
     Ok(Candidate { listed: Listed { id, size, version }, source, partition })
 }
 
-fn hour(row: &Row<'_>, column: usize) -> rusqlite::Result<Hour> {
+pub(super) fn hour(row: &Row<'_>, column: usize) -> rusqlite::Result<Hour> {
     Ok(Hour::of(Timestamp(row.get(column)?)))
 }
 
-fn moment(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
+pub(super) fn moment(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
     Ok(row.get::<_, Option<i64>>(column)?.map(Timestamp))
 }
 

@@ -8,12 +8,14 @@
 //! - `commit` settles objects; `transition` decides what settling an object again means; `totals` adds up.
 //! - `attempts` journals what is being decoded, `quarantine` lists what was set aside, `scans` keeps progress.
 //! - `seal` forgets names of partitions that have left the window, and hours that are only in the totals.
-//! - `reader` reads the file beside a running writer; `requests` asks the writer for something through the file.
+//! - `reader` reads the file beside a running writer, `history` the same series by series; `requests` asks the writer
+//!   for something through the file.
 
 mod attempts;
 mod book;
 mod commit;
 mod error;
+mod history;
 mod load;
 mod lock;
 mod open;
@@ -41,6 +43,7 @@ use std::{
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use error::{Cause, Holder, LedgerError, OpenError};
+pub use history::{HistorySeries, Measure, ReadThrough};
 pub use quarantine::QuarantinedObject;
 pub use reader::{LedgerReader, Sums};
 pub use requests::{Request, RequestError, Requests};

@@ -3,6 +3,7 @@
 mod commits;
 mod faults;
 mod forgetting;
+mod history;
 mod limit;
 mod model;
 mod opening;
