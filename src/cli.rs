@@ -4,7 +4,7 @@
 
 mod export;
 
-use std::{ffi::OsString, fmt, net::IpAddr, num::NonZeroU32, path::PathBuf, str::FromStr};
+use std::{ffi::OsString, fmt, net::IpAddr, num::NonZeroU32, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -88,6 +88,20 @@ pub struct DemoArgs {
     /// Flow records to write per minute.
     #[arg(long, value_name = "N")]
     pub rows_per_minute: Option<NonZeroU32>,
+    /// Past of a new folder, such as 60d; beyond two days with one file an hour, and with a change half-way that keeps
+    /// more traffic inside the zones [default: 2d].
+    #[arg(long, value_name = "DURATION", value_parser = history)]
+    pub history: Option<Duration>,
+}
+
+/// How long a past the demo can have.
+fn history(text: &str) -> Result<Duration, String> {
+    let length = humantime::parse_duration(text).map_err(|error| format!("{error}; write such as 60d"))?;
+    if limits::DEMO_HISTORY.contains(&length) {
+        return Ok(length);
+    }
+    let days = |length: &Duration| length.as_secs() / 86_400;
+    Err(format!("write {}d to {}d", days(limits::DEMO_HISTORY.start()), days(limits::DEMO_HISTORY.end())))
 }
 
 /// Flags of `check`.
@@ -308,7 +322,8 @@ mod tests {
             assert_eq!(cli.flags.log_level, LogLevel::Debug, "{words}");
         }
         let cli = read("demo --dir x --rows-per-minute 600 --log.format json").unwrap();
-        let demo = DemoArgs { dir: Some(PathBuf::from("x")), rows_per_minute: NonZeroU32::new(600) };
+        let demo =
+            DemoArgs { dir: Some(PathBuf::from("x")), rows_per_minute: NonZeroU32::new(600), history: None };
         assert_eq!(cli.command(), Command::Demo(demo));
         assert_eq!(cli.flags.log_format, LogFormat::Json);
     }

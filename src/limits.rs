@@ -261,6 +261,10 @@ pub const NAME_CHARS: usize = 128;
 /// Records a minute that the demo writes at most: a file covers up to five minutes and is built in memory.
 pub const DEMO_ROWS_PER_MINUTE: u32 = 100_000;
 
+/// Past of a new demo folder: the usual two days at least, what the ledger keeps at the most.
+pub const DEMO_HISTORY: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(2 * 86_400)..=Duration::from_secs(400 * 86_400);
+
 /// Bytes of a configuration file. A thousand zones are a tenth of it.
 pub const CONFIG_BYTES: u64 = 1 << 20;
 

@@ -57,7 +57,7 @@ fn load(flags: &Flags) -> Result<Config, Failure> {
 fn demo(args: DemoArgs, flags: &Flags) -> Result<(), Failure> {
     let rows = args.rows_per_minute.map_or(demo::ROWS_PER_MINUTE, std::num::NonZeroU32::get);
     let loopback = ListenHost::Ip(std::net::Ipv4Addr::LOCALHOST.into());
-    Ok(app::demo(args.dir, rows, &flags.listen_addresses(loopback), say)?)
+    Ok(app::demo(args.dir, rows, args.history, &flags.listen_addresses(loopback), say)?)
 }
 
 /// Says what the configuration means; with `--reach`, also what its sources hold.

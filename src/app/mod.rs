@@ -99,11 +99,15 @@ pub fn serve(config: Config, listen: &[ListenAddress]) -> Result<(), AppError> {
 pub fn demo(
     dir: Option<PathBuf>,
     rows_per_minute: u32,
+    history: Option<Duration>,
     listen: &[ListenAddress],
     say: impl Fn(&str),
 ) -> Result<(), AppError> {
     let clock = system_clock();
-    let demo = Demo::prepare(dir, rows_per_minute, clock.now())?;
+    if let Some(history) = history {
+        say(&format!("Writing {} of flow logs...\n", humantime::format_duration(history)));
+    }
+    let demo = Demo::prepare(dir, rows_per_minute, history, clock.now())?;
     let config = Config::parse("the demo's configuration", &demo.config_toml, &[])?;
     let runtime = runtime(config.ingest.concurrency)?;
     let result = runtime.block_on(async {
