@@ -316,6 +316,15 @@ pub const BLOCKING_THREADS: usize = 8;
 /// How often the demo writes a file.
 pub const DEMO_FILE_EVERY: Duration = Duration::from_secs(3);
 
+/// How often the log tells how far a backlog has come.
+pub const PROGRESS_EVERY: Duration = Duration::from_secs(30);
+
+/// Percentage after which it tells earlier.
+pub const PROGRESS_PERCENT: u64 = 5;
+
+/// How often it tells at the most: a backlog that is read sooner needs no word.
+pub const PROGRESS_PAUSE: Duration = Duration::from_secs(5);
+
 /// Bytes of an export that are written at a time: a line is some 150.
 pub const EXPORT_BUFFER_BYTES: usize = 64 << 10;
 

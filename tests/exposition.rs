@@ -11,7 +11,7 @@ use std::{
 };
 
 use flowcost_exporter::{
-    event::{Event, ScanKind},
+    event::{Event, Progress, ScanKind},
     expose::{BuildInfo, Exposition, Format, ProcessStats, Static, catalog},
     model::{
         Charge, ChargeCounts, FlowCounts, FlowKey, Gigabyte, Hour, NanoUsd, NatDirection, ObjectOutcome,
@@ -111,6 +111,14 @@ fn exposition() -> Exposition {
     let exposition = Exposition::new(settings());
     exposition.publish(Arc::new(snapshot()));
     let source: Arc<str> = Arc::from("eks-ops");
+    let progress = Progress {
+        objects: 12,
+        settled: 8,
+        records: 9_000,
+        listed: true,
+        elapsed: Duration::from_secs(20),
+        remaining: Some(Duration::from_secs(10)),
+    };
     let events = [
         Event::StoreRequest { source: source.clone(), operation: Operation::List, failure: None },
         Event::StoreRequest {
@@ -125,7 +133,7 @@ fn exposition() -> Exposition {
             found: 1,
             duration: Duration::from_millis(420),
         },
-        Event::Pending { source, objects: 4 },
+        Event::Pending { source, objects: 4, progress },
     ];
     for event in &events {
         exposition.observe(event, Timestamp(NOW.0 - 60));
@@ -211,7 +219,7 @@ fn pipe(command: &mut Command, input: &str) -> String {
 }
 
 /// What the independent parser understood.
-fn parse(scrape: &str, format: &str) -> Vec<String> {
+pub(crate) fn parse(scrape: &str, format: &str) -> Vec<String> {
     let python = env::var_os("FLOWCOST_TEST_PYTHON")
         .expect("FLOWCOST_TEST_PYTHON must name a Python that has prometheus_client; tests/run sets it up");
     let script: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parse_exposition.py");

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, io::Read, net::SocketAddr, sync::Arc, time::Duration};
 
 use flowcost_exporter::{
+    event::{Event, Progress},
     expose::{Bounds, Drained, Exposition, Format, serve},
     model::{Clock, FlowCounts, FlowKey, NatDirection, Snapshot},
 };
@@ -172,6 +173,9 @@ async fn only_the_known_paths_and_methods_are_answered() {
 async fn the_landing_page_shows_freshness_and_escapes_names() {
     let server = Server::start(Bounds::default()).await;
     server.exposition.publish(Arc::new(snapshot()));
+    let progress = Progress { objects: 400, settled: 100, records: 7_000, ..Progress::default() };
+    let pending = Event::Pending { source: "new & <empty>".into(), objects: 300, progress };
+    server.exposition.observe(&pending, NOW);
     let page = server.get("/").await;
     assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
     let text = page.text();
@@ -182,6 +186,7 @@ async fn the_landing_page_shows_freshness_and_escapes_names() {
         "2025-12-09T09:50:00Z",
         "new &amp; &lt;empty&gt;",
         "never",
+        "<dt>Reading new &amp; &lt;empty&gt;</dt><dd class=\"wait\">100 of 400 objects (25 %), 7000 records",
         ">ready<",
     ] {
         assert!(text.contains(expected), "{expected} in {text}");

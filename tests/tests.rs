@@ -13,6 +13,7 @@ mod configs;
 mod demo_folder;
 mod exposition;
 mod fixtures_parquet;
+mod history;
 mod ingest;
 mod kill;
 mod layouts;

@@ -105,7 +105,7 @@ pub fn demo(
 ) -> Result<(), AppError> {
     let clock = system_clock();
     if let Some(history) = history {
-        say(&format!("Writing {} of flow logs...\n", humantime::format_duration(history)));
+        say(&format!("Writing the flow logs of {} days...\n", history.as_secs() / 86_400));
     }
     let demo = Demo::prepare(dir, rows_per_minute, history, clock.now())?;
     let config = Config::parse("the demo's configuration", &demo.config_toml, &[])?;

@@ -195,6 +195,29 @@ pub const OBJECT_BYTES: Metric =
 /// Objects not read yet.
 pub const OBJECTS_PENDING: Metric =
     gauge("flowcost_objects_pending", "", "Objects that are found and not settled yet.").labels(SOURCE);
+/// Size of what there is to read.
+pub const BACKLOG_OBJECTS: Metric = gauge(
+    "flowcost_backlog_objects",
+    "",
+    "Objects of the present backlog, settled ones included: all that were found since nothing was left to read. Grows \
+     while the backlog is being listed; 0 when there is none.",
+)
+.labels(SOURCE);
+/// How much of it is read.
+pub const BACKLOG_SETTLED: Metric = gauge(
+    "flowcost_backlog_settled_objects",
+    "",
+    "Objects of the present backlog that are settled, by this process.",
+)
+.labels(SOURCE);
+/// How long it takes.
+pub const BACKLOG_REMAINING: Metric = gauge(
+    "flowcost_backlog_remaining_seconds",
+    "seconds",
+    "Time until the present backlog is read, if it goes on as until now; 0 when there is none. Absent while it is being \
+     listed or nothing of it is settled.",
+)
+.labels(SOURCE);
 /// Objects set aside.
 pub const OBJECTS_QUARANTINED: Metric = gauge(
     "flowcost_objects_quarantined",
@@ -345,6 +368,9 @@ pub const SECTIONS: &[Section] = &[
             OBJECTS,
             OBJECT_BYTES,
             OBJECTS_PENDING,
+            BACKLOG_OBJECTS,
+            BACKLOG_SETTLED,
+            BACKLOG_REMAINING,
             OBJECTS_QUARANTINED,
             SERIES,
             SERIES_LIMIT,

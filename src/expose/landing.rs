@@ -6,7 +6,7 @@
 use std::{fmt::Write, time::Duration};
 
 use super::{Exposition, Readiness, month, routes};
-use crate::model::Timestamp;
+use crate::{event::Progress, model::Timestamp};
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--line:#8884;--dim:#777;--accent:#0b63c4;--good:#1a7f37;--wait:#9a6700}\
@@ -65,6 +65,12 @@ fn overview(page: &mut String, exposition: &Exposition, now: Timestamp) -> std::
         writeln!(page, "<dt>Month to date</dt><dd>{to_date:.2} USD</dd>")?;
         writeln!(page, "<dt>Month projected</dt><dd>{projected:.2} USD</dd>")?;
     }
+    for name in &fixed.sources {
+        let progress = exposition.own().progress(name);
+        if progress.settled < progress.objects {
+            writeln!(page, "<dt>Reading {}</dt><dd class=\"wait\">{}</dd>", escape(name), course(&progress))?;
+        }
+    }
     if let Some(budget) = fixed.budget_monthly_usd {
         writeln!(page, "<dt>Budget</dt><dd>{budget:.2} USD a month</dd>")?;
     }
@@ -97,6 +103,21 @@ fn sources(page: &mut String, exposition: &Exposition, now: Timestamp) -> std::f
     }
     page.push_str("</table></div>\n");
     Ok(())
+}
+
+/// How far a backlog has come, in words.
+fn course(progress: &Progress) -> String {
+    let Progress { objects, settled, records, listed, remaining, .. } = progress;
+    let mut text = format!("{settled} of {objects} objects ({} %), {records} records", progress.percent());
+    match remaining {
+        Some(time) => {
+            let whole = Duration::from_secs(time.as_secs().max(1));
+            let _ = write!(text, ", some {} left", humantime::format_duration(whole));
+        }
+        None if !listed => text.push_str(", still being listed"),
+        None => {}
+    }
+    text
 }
 
 /// A moment and how long ago it was.
@@ -133,6 +154,14 @@ mod tests {
     #[test]
     fn markup_in_names_is_text() {
         assert_eq!(escape("<b a='1'>\"&\"</b>"), "&lt;b a=&#39;1&#39;&gt;&quot;&amp;&quot;&lt;/b&gt;");
+    }
+
+    #[test]
+    fn a_backlog_is_told_in_words() {
+        let progress = Progress { objects: 2_000, settled: 500, records: 60_000, ..Progress::default() };
+        assert_eq!(course(&progress), "500 of 2000 objects (25 %), 60000 records, still being listed");
+        let listed = Progress { listed: true, remaining: Some(Duration::from_millis(90_900)), ..progress };
+        assert_eq!(course(&listed), "500 of 2000 objects (25 %), 60000 records, some 1m 30s left");
     }
 
     #[test]

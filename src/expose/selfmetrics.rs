@@ -13,7 +13,7 @@ use super::{
     flows::moment,
 };
 use crate::{
-    event::{Event, ScanKind},
+    event::{Event, Progress, ScanKind},
     model::Timestamp,
     store::{FailureReason, Operation},
 };
@@ -39,6 +39,7 @@ struct SourceCounts {
     scan_buckets: [u64; SCAN_SECONDS.len() + 1],
     last_scan: Option<Timestamp>,
     pending: u64,
+    progress: Progress,
     overlapping_flow_logs: u64,
 }
 
@@ -73,15 +74,18 @@ impl SelfMetrics {
                 counts.scans += 1;
                 counts.scan_failures += 1;
             }
-            Event::Pending { source, objects } => {
+            Event::Pending { source, objects, progress } => {
                 let Some(counts) = self.of(source) else { return };
                 counts.pending = *objects;
+                counts.progress = *progress;
             }
             Event::OverlappingFlowLogs { source, .. } => {
                 let Some(counts) = self.of(source) else { return };
                 counts.overlapping_flow_logs += 1;
             }
-            Event::ObjectPutBack { .. }
+            Event::BacklogProgress { .. }
+            | Event::BacklogRead { .. }
+            | Event::ObjectPutBack { .. }
             | Event::ObjectIgnored { .. }
             | Event::ObjectRefusedLate { .. }
             | Event::ObjectQuarantined { .. }
@@ -109,6 +113,11 @@ impl SelfMetrics {
     /// Objects of a source that are found and not settled.
     pub(super) fn pending(&self, source: &str) -> u64 {
         self.0.get(source).map_or(0, |counts| counts.pending)
+    }
+
+    /// How far a source has come with its present backlog.
+    pub(super) fn progress(&self, source: &str) -> Progress {
+        self.0.get(source).map(|counts| counts.progress).unwrap_or_default()
     }
 
     fn of(&mut self, source: &str) -> Option<&mut SourceCounts> {
@@ -141,6 +150,22 @@ impl Collector for Counted {
             &catalog::OBJECTS_PENDING,
             each().map(|(source, counts)| ([source], Value::Int(counts.pending))),
         )?;
+        page.family(
+            &catalog::BACKLOG_OBJECTS,
+            each().map(|(source, counts)| ([source], Value::Int(counts.progress.objects))),
+        )?;
+        page.family(
+            &catalog::BACKLOG_SETTLED,
+            each().map(|(source, counts)| ([source], Value::Int(counts.progress.settled))),
+        )?;
+        let remaining = each().filter_map(|(source, counts)| {
+            let remaining = match counts.progress {
+                Progress { objects: 0, .. } => Duration::ZERO,
+                progress => progress.remaining?,
+            };
+            Some(([source], Value::Real(remaining.as_secs_f64())))
+        });
+        page.family(&catalog::BACKLOG_REMAINING, remaining)?;
         page.family(
             &catalog::OVERLAPPING_FLOW_LOGS,
             each().map(|(source, counts)| ([source], Value::Int(counts.overlapping_flow_logs))),

@@ -5,6 +5,7 @@
 
 mod committer;
 mod overlaps;
+mod progress;
 mod source;
 
 use std::{

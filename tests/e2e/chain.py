@@ -27,7 +27,7 @@ import yaml
 
 import oracle
 import traffic
-from parts import Exporter, Failure, Process, Prometheus, Queries, Store, fetch, free_port, scrape_config, until
+from parts import Exporter, Failure, Process, Prometheus, Store, fetch, free_port, until
 from run import COUNTERS, LABELS, differences
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -104,13 +104,17 @@ def alertmanager(binary, folder, webhook_port):
     return process, port
 
 
-class VictoriaMetrics(Queries):
-    """A VictoriaMetrics that scrapes one address every second. It asks for the text format 0.0.4."""
+class VictoriaMetrics(Prometheus):
+    """A VictoriaMetrics that scrapes one address every second. It asks for the text format 0.0.4, and is asked as Prometheus is."""
 
     def __init__(self, binary, folder, target_port):
         self.port = free_port()
         config = folder / "victoria.yml"
-        config.write_text("global: {scrape_interval: 1s, scrape_timeout: 1s}\n" + scrape_config(target_port))
+        config.write_text(
+            "global: {scrape_interval: 1s, scrape_timeout: 1s}\n"
+            "scrape_configs:\n"
+            f"  - {{job_name: flowcost, static_configs: [{{targets: ['127.0.0.1:{target_port}']}}]}}\n"
+        )
         self.process = Process(
             "VictoriaMetrics",
             [
@@ -262,7 +266,7 @@ def play(given, store, webhook, folder, running):
         f"rule_files: ['{hurried(folder)}']\n"
         f"alerting: {{alertmanagers: [{{static_configs: [{{targets: ['127.0.0.1:{manager_port}']}}]}}]}}\n"
     )
-    prometheus = Prometheus(given.prometheus, folder, exporter.port, more)
+    prometheus = Prometheus(given.prometheus, folder, exporter.port, more=more)
     running.append(prometheus.process)
     until("Alertmanager is ready", lambda: manager.alive() and fetch(manager_port, "/-/ready"))
 

@@ -153,24 +153,48 @@ class Exporter:
         return self.process.end(signal.SIGTERM)
 
 
-def scrape_config(target_port):
-    return (
-        "scrape_configs:\n"
-        f"  - {{job_name: flowcost, static_configs: [{{targets: ['127.0.0.1:{target_port}']}}]}}\n"
-    )
+class Prometheus:
+    """A Prometheus that scrapes one address every second. `more` is added to its configuration."""
 
+    def __init__(self, binary, folder, target_port, more="", flags=()):
+        self.port = free_port()
+        folder = Path(folder)
+        config = folder / "prometheus.yml"
+        config.write_text(
+            "global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}\n"
+            "scrape_configs:\n"
+            f"  - {{job_name: flowcost, static_configs: [{{targets: ['127.0.0.1:{target_port}']}}]}}\n" + more
+        )
+        self.process = Process(
+            "Prometheus",
+            [
+                binary,
+                f"--config.file={config}",
+                f"--storage.tsdb.path={folder / 'tsdb'}",
+                f"--web.listen-address=127.0.0.1:{self.port}",
+                "--log.level=warn",
+                *flags,
+            ],
+            folder / "prometheus.log",
+        )
+        until("Prometheus is ready", self._ready)
 
-class Queries:
-    """The query API that Prometheus and VictoriaMetrics have in common, at `port`."""
+    def _ready(self):
+        found = self.process.alive() and fetch(self.port, "/-/ready")
+        return found and found[0] == 200
 
-    def query(self, expression):
+    def at(self, expression, moment):
+        """The result of an instant query at a moment in unix seconds."""
+        return self.query(expression, {"time": moment})
+
+    def query(self, expression, more=None):
         """The result of an instant query: a list of (labels, value) pairs, value as text, or pairs for a range."""
-        found = fetch(self.port, "/api/v1/query?" + urlencode({"query": expression}))
+        found = fetch(self.port, "/api/v1/query?" + urlencode({"query": expression, **(more or {})}))
         if found is None:
-            raise Failure("the database does not answer")
+            raise Failure("Prometheus does not answer")
         answer = json.loads(found[2])
         if answer["status"] != "success":
-            raise Failure(f"the database refuses {expression}: {answer.get('error')}")
+            raise Failure(f"Prometheus refuses {expression}: {answer.get('error')}")
         kind = "values" if answer["data"]["resultType"] == "matrix" else "value"
         return [(series["metric"], series[kind]) for series in answer["data"]["result"]]
 
@@ -182,33 +206,3 @@ class Queries:
     def series(self, name, labels):
         """{label values: value} of a family. Exact: values are printed so that they read back the same."""
         return {tuple(found[label] for label in labels): float(value[1]) for found, value in self.query(name)}
-
-
-class Prometheus(Queries):
-    """A Prometheus that scrapes one address every second. `more` is added to its configuration."""
-
-    def __init__(self, binary, folder, target_port, more=""):
-        self.port = free_port()
-        folder = Path(folder)
-        config = folder / "prometheus.yml"
-        config.write_text(
-            "global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}\n"
-            + scrape_config(target_port)
-            + more
-        )
-        self.process = Process(
-            "Prometheus",
-            [
-                binary,
-                f"--config.file={config}",
-                f"--storage.tsdb.path={folder / 'tsdb'}",
-                f"--web.listen-address=127.0.0.1:{self.port}",
-                "--log.level=warn",
-            ],
-            folder / "prometheus.log",
-        )
-        until("Prometheus is ready", self._ready)
-
-    def _ready(self):
-        found = self.process.alive() and fetch(self.port, "/-/ready")
-        return found and found[0] == 200

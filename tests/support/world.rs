@@ -78,8 +78,16 @@ impl World {
 
     /// Lets time pass, for wall and pauses alike.
     pub(crate) fn pass(&self, seconds: u64) {
-        self.now.fetch_add(i64::try_from(seconds).unwrap(), Ordering::Relaxed);
-        self.elapsed.fetch_add(seconds, Ordering::Relaxed);
+        self.passing()(seconds);
+    }
+
+    /// The same, to be handed to an observer.
+    pub(crate) fn passing(&self) -> impl Fn(u64) + Send + Sync + 'static {
+        let (now, elapsed) = (self.now.clone(), self.elapsed.clone());
+        move |seconds| {
+            now.fetch_add(i64::try_from(seconds).unwrap(), Ordering::Relaxed);
+            elapsed.fetch_add(seconds, Ordering::Relaxed);
+        }
     }
 
     /// The key of an object of the hour that began `hours_ago` before noon.
