@@ -51,7 +51,7 @@ MISTAKES = [
     (on_panel(0, lambda panel: panel.update(targets=[])), "no query"),
     (on_panel(0, lambda panel: panel.update(datasource={"type": "prometheus", "uid": "PBFA97CFB590B2093"})), "must be the variable"),
     (on_panel(0, lambda panel: panel["targets"][0].pop("datasource")), "must be the variable"),
-    (on_panel(1, lambda panel: panel["targets"][1].update(refId="A")), "refId"),
+    (on_panel(4, lambda panel: panel["targets"][1].update(refId="A")), "refId"),
     (on_panel(1, lambda panel: panel.update(id=1)), "another panel's too"),
     (on_panel(1, lambda panel: panel["gridPos"].update(x=2)), "lies over"),
     (on_panel(1, lambda panel: panel["gridPos"].update(x=23)), "not inside the 24 columns"),

@@ -77,6 +77,10 @@ def queries(board):
     return [(panel, target) for panel in panels(board) for target in panel.get("targets", [])]
 
 
+def legend_labels(target):
+    return re.findall(r"\{\{\s*(\w+)\s*\}\}", target.get("legendFormat", ""))
+
+
 def variables(board):
     return board["templating"]["list"]
 

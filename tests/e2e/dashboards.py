@@ -6,6 +6,7 @@ The steps are those of grafana/README.md. At the end three numbers of the overvi
 """
 
 import argparse
+import datetime
 import json
 import os
 import shutil
@@ -19,50 +20,20 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import boards
+import history
 from parts import Failure, Process, Prometheus, fetch, free_port, until
 
 HOUR, DAY, DAYS = 3600, 86400, 3
-# Queries that may be empty in a demo where nothing fails.
-MAY_BE_EMPTY = ("flowcost_store_request_failures_total",)
+RETENTION = ["--storage.tsdb.retention.time=10y"]
+# Texts of queries that may be empty here: nothing fails in a demo; and a budget is known only from the first scrape on, when
+# the last hour with recorded traffic may be more than an hour ago.
+MAY_BE_EMPTY = ("flowcost_store_request_failures_total", "/ min(flowcost_budget_inter_az_ratio")
 # Both ways to choose a value: none, and one with letters that mean something to a regular expression.
 CHOICES = {"port_group": "loki-http", "source": "demo"}
 
 
 def say(text):
     print(f"dashboards: {text}", flush=True)
-
-
-class Demo:
-    """The demo with a past, in a folder of its own."""
-
-    def __init__(self, binary, folder):
-        self.binary, self.folder, self.port = binary, folder / "demo", free_port()
-        self.address = f"127.0.0.1:{self.port}"
-        arguments = [binary, "demo", "--dir", str(self.folder), "--history", f"{DAYS}d"]
-        self.process = Process("the demo", [*arguments, "--web.listen-address", self.address], folder / "demo.log")
-
-    def ready(self):
-        found = self.process.alive() and fetch(self.port, "/-/ready")
-        return found and found[0] == 200
-
-    def export(self, path):
-        labels = ["--label", "job=flowcost", "--label", f"instance={self.address}"]
-        command = [self.binary, "export-history", "--config.file", str(self.folder / "flowcost.toml"), *labels]
-        with open(path, "wb") as sink:
-            run(command, stdout=sink)
-
-    def ledger(self, query):
-        connection = sqlite3.connect(f"file:{self.folder / 'flowcost.db'}?mode=ro", uri=True, timeout=10)
-        try:
-            return connection.execute(query).fetchall()
-        finally:
-            connection.close()
-
-
-def run(command, **more):
-    done = subprocess.run(command, stderr=subprocess.PIPE, timeout=600, **more)
-    if done.returncode != 0:
-        raise Failure(f"{' '.join(map(str, command))}: {done.stderr.decode(errors='replace')}")
 
 
 def ask(port, path, **parameters):
@@ -80,8 +51,8 @@ def answer(port, text, target, start, end):
     if target.get("instant"):
         return ask(port, "/api/v1/query", query=text, time=end)
     step = max(DAY if target.get("interval") == "1d" else 300, (end - start) // 1000)
-    # Grafana begins and ends range queries at whole steps.
-    return ask(port, "/api/v1/query_range", query=text, start=start // step * step, end=end // step * step, step=step)
+    # Whole steps, as Grafana asks; but for the last one, which would come before the first scrape of this young Prometheus.
+    return ask(port, "/api/v1/query_range", query=text, start=start // step * step, end=-(-end // step) * step, step=step)
 
 
 def check(port, name, board, moments, lengths):
@@ -101,7 +72,7 @@ def check(port, name, board, moments, lengths):
                     text = boards.fill(target["expr"], board, values, start=end - length, end=end)
                     found += answer(port, text, target, end - length, end)
                     asked += 1
-            if not found and not any(metric in target["expr"] for metric in MAY_BE_EMPTY):
+            if not found and not any(part in target["expr"] for part in MAY_BE_EMPTY):
                 wrong.append(f"{name}: {where} has no data over {length // HOUR} h: {text}")
             for label in boards.legend_labels(target):
                 if found and not any(label in labels for labels in found):
@@ -109,42 +80,101 @@ def check(port, name, board, moments, lengths):
     return wrong, asked
 
 
-def against_ledger(port, demo, board, end):
-    """Numbers that a person reads on the overview, against SQL over the last day."""
+def against_ledger(prometheus, state, board, end):
+    """Numbers that a person reads on the overview over the last day, against SQL."""
     start = end - DAY
     hours = f"hour >= {start} AND hour < {end}"
+    zones = "src_zone <> dst_zone AND src_zone LIKE 'us-%' AND dst_zone LIKE 'us-%'"
     must = {
-        "Cost in this range": f"SELECT sum(nano_usd) / 1e9 FROM ledger_charges WHERE {hours}",
-        "Cross-AZ share": f"SELECT sum(iif(src_zone <> dst_zone AND src_zone LIKE 'us-%' AND dst_zone LIKE 'us-%', bytes, 0)) * 1.0 / sum(bytes)"
-        f" FROM ledger WHERE {hours} AND nat_direction = 'none'",
-        "Cross-AZ cost of 30 days: before, after": f"SELECT 30 * sum(nano_usd) / 1e9 FROM ledger_charges WHERE {hours} AND charge = 'inter_az'",
+        "Cost in this range": f"sum(nano_usd) / 1e9 FROM ledger_charges WHERE {hours}",
+        "Cross-AZ share": f"1.0 * sum(iif({zones}, bytes, 0)) / sum(bytes) FROM ledger WHERE {hours} AND nat_direction = 'none'",
+        "Cross-AZ cost of 30 days: before, after": f"30 * sum(nano_usd) / 1e9 FROM ledger_charges WHERE {hours} AND charge = 'inter_az'",
     }
     for title, sql in must.items():
-        (want,) = demo.ledger(sql)[0]
+        ((want,),) = ledger(state, f"SELECT {sql}")
         target = next(target for panel, target in boards.queries(board) if panel["title"] == title)
-        text = boards.fill(target["expr"], board, start=start, end=end)
-        found = json.loads(fetch(port, "/api/v1/query?" + urlencode({"query": text, "time": end}), timeout=60.0)[2])
-        (one,) = found["data"]["result"]
-        has = float(one["value"][1])
-        if not want or abs(has - want) > 1e-6 * abs(want):
+        has = float(prometheus.at(boards.fill(target["expr"], board, start=start, end=end), end)[0][1][1])
+        if not want or abs(has - want) > 1e-6 * want:
             raise Failure(f"{title} shows {has}, the ledger has {want}")
         say(f"{title}: {has:.6f}, as in the ledger")
 
 
+def ledger(state, query):
+    connection = sqlite3.connect(f"file:{state}?mode=ro", uri=True, timeout=10)
+    try:
+        return connection.execute(query).fetchall()
+    finally:
+        connection.close()
+
+
+def backfill(promtool, port, start, end, folder):
+    """Works the recording rules out over the past, into blocks. One pass is enough: the dashboards use no rule of a rule."""
+    rules = folder / "past.rules.yaml"
+    rules.write_text(boards.RULES.read_text().split("  - name: flowcost-compare")[0])
+    command = [promtool, "tsdb", "create-blocks-from", "rules", "--max-block-duration=162h", f"--url=http://127.0.0.1:{port}"]
+    command += [f"--start={start}", f"--end={end}", f"--output-dir={folder / 'past'}", str(rules)]
+    done = subprocess.run(command, capture_output=True, timeout=600, check=False)
+    if done.returncode != 0:
+        raise Failure(f"promtool ended with {done.returncode}: {done.stderr.decode(errors='replace')}")
+    for block in (folder / "past").iterdir():
+        block.rename(folder / "tsdb" / block.name)
+
+
+def start_demo(binary, folder):
+    port = free_port()
+    arguments = [binary, "demo", "--dir", str(folder / "demo"), "--history", f"{DAYS}d"]
+    arguments += ["--web.listen-address", f"127.0.0.1:{port}"]
+    demo = Process("the demo", arguments, folder / "demo.log")
+
+    def ready():
+        found = demo.alive() and fetch(port, "/-/ready")
+        return found and found[0] == 200
+
+    until("the demo is ready", ready, 180.0)
+    return demo, port
+
+
+def export(binary, folder, port, end):
+    text = folder / "history.om"
+    command = [binary, "export-history", "--config.file", str(folder / "demo" / "flowcost.toml"), "--to", str(end)]
+    command += ["--label", "job=flowcost", "--label", f"instance=127.0.0.1:{port}"]
+    with open(text, "wb") as sink:
+        done = subprocess.run(command, stdout=sink, stderr=subprocess.PIPE, timeout=120, check=False)
+    if done.returncode != 0:
+        raise Failure(f"export-history ended with {done.returncode}: {done.stderr.decode(errors='replace')}")
+    return text
+
+
 def play(given, folder, running):
-    demo = Demo(str(Path(given.exporter).resolve()), folder)
-    running.append(demo.process)
-    until("the demo is ready", demo.ready, 120)
-    history = folder / "history.om"
-    demo.export(history)
-    tsdb = folder / "tsdb"
-    run([given.promtool, "tsdb", "create-blocks-from", "openmetrics", str(history), str(tsdb)], stdout=subprocess.DEVNULL)
-    history.unlink()
-    prometheus = Prometheus(given.prometheus, folder, demo.port)
+    demo, demo_port = start_demo(given.exporter, folder)
+    running.append(demo)
+    state = folder / "demo" / "flowcost.db"
+    # The end of the last hour that is settled.
+    end = (int(time.time()) - HOUR // 2) // HOUR * HOUR
+    ((start,),) = ledger(state, "SELECT min(hour) FROM ledger")
+    stamp = datetime.datetime.fromtimestamp(end, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    history.blocks(given.promtool, export(given.exporter, folder, demo_port, stamp), folder / "tsdb")
+    prometheus = Prometheus(given.prometheus, folder, demo_port, flags=RETENTION)
     running.append(prometheus.process)
-    (last,) = [float(found[1][1]) for found in prometheus.query(f"max(timestamp(last_over_time(flowcost_bytes_total[{DAYS}d])))")] or [0]
-    (end,) = demo.ledger("SELECT max(hour) FROM ledger")[0]
-    raise Failure(f"{last} {end}")
+    until("three scrapes", lambda: (prometheus.number("max(count_over_time(up[10m]))") or 0) >= 3)
+    backfill(given.promtool, prometheus.port, start + HOUR, end, folder)
+    # A Prometheus that begins sees the new blocks; one that runs would after a minute.
+    prometheus.process.end()
+    running.remove(prometheus.process)
+    prometheus = Prometheus(given.prometheus, folder, demo_port, flags=RETENTION)
+    running.append(prometheus.process)
+    until("three more scrapes", lambda: (prometheus.number("max(count_over_time(up[10s]))") or 0) >= 3)
+    say(f"{(end - start) // HOUR} hours are in Prometheus, with the rules over them")
+
+    found, wrong, asked = boards.read_all(), [], 0
+    moments = (end, int(time.time()))
+    for name, board in found.items():
+        complaints, count = check(prometheus.port, name, board, moments, (HOUR, DAYS * DAY))
+        wrong, asked = wrong + complaints, asked + count
+    if wrong:
+        raise Failure("\n  ".join([f"{len(wrong)} queries do not answer", *wrong]))
+    say(f"{asked} questions of {len(found)} dashboards are answered")
+    against_ledger(prometheus, state, found["flowcost-overview.json"], end)
 
 
 def main():
@@ -154,6 +184,7 @@ def main():
     promtool = os.environ.get("FLOWCOST_PROMTOOL") or shutil.which("promtool") or "promtool"
     arguments.add_argument("--promtool", default=promtool)
     given = arguments.parse_args()
+    given.exporter = str(Path(given.exporter).resolve())
     for tool in (given.exporter, given.prometheus, given.promtool):
         if shutil.which(tool) is None:
             print(f"dashboards: {tool} is missing", file=sys.stderr)

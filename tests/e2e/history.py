@@ -184,7 +184,7 @@ def run(options, folder):
             data = folder / f"prometheus-{step}"
             data.mkdir()
             blocks(options.promtool, text, data / "tsdb")
-            prometheus = Prometheus(options.prometheus, data, port, ["--storage.tsdb.retention.time=10y"])
+            prometheus = Prometheus(options.prometheus, data, port, flags=["--storage.tsdb.retention.time=10y"])
             others.append(prometheus.process)
             series = sum(compare_day(prometheus.at, f"Prometheus, {step}", state, day) for day in days)
             check_seam(prometheus, port)
