@@ -95,9 +95,10 @@ def fill(text, board, values=None, *, start, end):
     }
     for variable in variables(board):
         if variable["type"] == "interval":
-            # The choice "auto": a part of the range, never below the least.
-            known[variable["name"]] = f"{max(1800, (end - start) // variable['auto_count'])}s"
-        elif variable["type"] in ("custom", "textbox"):
+            # The choice "auto": a part of the range, never below the least. Grafana rounds it, and writes it in one unit.
+            least = {"30m": 30, "1h": 60}[variable["auto_min"]]
+            known[variable["name"]] = f"{max(least, (end - start) // variable['auto_count'] // 60)}m"
+        elif variable["type"] == "textbox":
             known[variable["name"]] = variable["current"]["value"]
         elif variable["type"] == "query":
             known[variable["name"]] = variable["allValue"]

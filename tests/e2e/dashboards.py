@@ -93,7 +93,8 @@ def against_ledger(prometheus, state, board, end):
     for title, sql in must.items():
         ((want,),) = ledger(state, f"SELECT {sql}")
         target = next(target for panel, target in boards.queries(board) if panel["title"] == title)
-        has = float(prometheus.at(boards.fill(target["expr"], board, start=start, end=end), end)[0][1][1])
+        text = boards.fill(target["expr"], board, {"before": "1d"}, start=start, end=end)
+        has = float(prometheus.at(text, end)[0][1][1])
         if not want or abs(has - want) > 1e-6 * want:
             raise Failure(f"{title} shows {has}, the ledger has {want}")
         say(f"{title}: {has:.6f}, as in the ledger")
