@@ -9,6 +9,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "e2e"))
 
+import yaml
+
 import boards
 
 
@@ -37,6 +39,7 @@ def rename_variable(board):
 MISTAKES = [
     (replaced("flowcost_projected_month_usd", "flowcost_projected_usd"), "neither in METRICS.md nor recorded"),
     (replaced("job_flow:flowcost_bytes:increase1h", "job_flow:flowcost_bytes:increase2h"), "neither in METRICS.md nor recorded"),
+    (replaced("job_flow:flowcost_bytes:increase1h", "job_src_zone_dst_zone:flowcost_bytes:increase1h"), "is made from other rules"),
     (replaced("sum by (charge) (", "sum by (charge) (("), "does not parse"),
     (replaced("sum by (charge)", "sum by (charges)"), "no metric of it has the label charges"),
     (replaced("src_zone=~", "source_zone=~"), "has no label source_zone"),
@@ -79,9 +82,19 @@ def unnoticed(board, catalogue):
             yield f"mistake {number} ({words}) was not found; the complaints are {complaints}"
 
 
+def provisioning():
+    """Grafana reads only files of this form, and says nothing of the others."""
+    for folder, key in (("datasources", "datasources"), ("dashboards", "providers")):
+        files = list((boards.ROOT / "grafana" / "provisioning" / folder).glob("*.yaml"))
+        contents = [yaml.safe_load(path.read_text()) for path in files]
+        if not contents or any(one.get("apiVersion") != 1 or not one.get(key) for one in contents):
+            yield f"grafana/provisioning/{folder} needs files with apiVersion 1 and {key}"
+
+
 def main():
     catalogue, found = boards.Catalogue.read(), boards.read_all()
     wrong = [f"{name}: {why}" for name, board in found.items() for why in boards.problems(name, board, catalogue)]
+    wrong += provisioning()
     wanted = {"flowcost-overview.json", "flowcost-nat.json", "flowcost-exporter.json"}
     wrong += [f"{name} is missing" for name in sorted(wanted - set(found))]
     if not wrong:

@@ -26,7 +26,7 @@ class Catalogue:
     """Every name that a query may use: {metric: its labels}, and {label: its values} where they are few and fixed."""
 
     def __init__(self, metrics_md, rules):
-        self.labels, self.values = {}, {}
+        self.labels, self.values, self.made_of_rules = {}, {}, set()
         for name, kind, labels in re.findall(r"^\| `(\w+)` \| (\w+) \| (.*?) \|", metrics_md, re.MULTILINE):
             own = set(re.findall(r"`(\w+)`", labels))
             for suffix in SUFFIXES.get(kind, ()):
@@ -40,6 +40,8 @@ class Catalogue:
             for rule in group["rules"]:
                 if "record" in rule:
                     self.labels[rule["record"]] = level(rule["record"].split(":")[0], flow)
+                    if ":" in re.sub(r"\[[^]]*\]", "", rule["expr"]):
+                        self.made_of_rules.add(rule["record"])
 
     @classmethod
     def read(cls):
@@ -248,6 +250,8 @@ def selector_problems(selector, catalogue):
     if labels is None:
         return [f"{selector.name} is neither in METRICS.md nor recorded"]
     found = []
+    if selector.name in catalogue.made_of_rules:
+        found.append(f"{selector.name} is made from other rules: promtool would need a second pass to work it out for the past")
     for matcher in selector.matchers.matchers:
         if matcher.name not in labels:
             found.append(f"{selector.name} has no label {matcher.name}")
