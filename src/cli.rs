@@ -43,9 +43,12 @@ pub struct Flags {
     /// Address to serve on; may be given several times [default: :9843, in the demo 127.0.0.1:9843].
     #[arg(long = "web.listen-address", value_name = "HOST:PORT", global = true)]
     listen: Vec<ListenAddress>,
-    /// TLS and authentication; not supported by this version.
+    /// TLS and authentication, in YAML, in the format of the Prometheus exporters.
     #[arg(long = "web.config.file", value_name = "FILE", global = true)]
-    web_config_file: Option<PathBuf>,
+    pub web_config_file: Option<PathBuf>,
+    /// Let POST requests to /-/reload reload the configuration, as SIGHUP does.
+    #[arg(long = "web.enable-lifecycle", global = true)]
+    pub web_enable_lifecycle: bool,
     /// Least severe messages to log.
     #[arg(long = "log.level", value_name = "LEVEL", value_enum, default_value_t = LogLevel::Info, global = true)]
     pub log_level: LogLevel,
@@ -240,12 +243,14 @@ pub enum UsageError {
          config/minimal.toml is the shortest configuration, config/flowcost.toml explains every key."
     )]
     NoConfigFile,
-    /// TLS and authentication are not there yet; to ignore the flag would be to serve unprotected.
+    /// The demo has nothing to protect and no file to reload; to ignore the flag would be to serve unprotected.
     #[error(
-        "--web.config.file is not supported by this version: it serves without TLS and authentication. \
-         Remove the flag, and listen on 127.0.0.1 behind a proxy where the metrics must be protected"
+        "{flag} is not for the demo, which serves plain HTTP on loopback and has no configuration: remove the flag"
     )]
-    WebConfigFile,
+    NotInDemo {
+        /// As typed.
+        flag: &'static str,
+    },
     /// No moment lies in the range.
     #[error("--from {from} is not before --to {to}")]
     #[allow(missing_docs, reason = "named by the message")]
@@ -273,11 +278,16 @@ impl Cli {
 }
 
 impl Flags {
-    /// Refuses flags that this version knows but cannot honour.
-    pub fn reject_unsupported(&self) -> Result<(), UsageError> {
-        match self.web_config_file {
-            Some(_) => Err(UsageError::WebConfigFile),
-            None => Ok(()),
+    /// Refuses flags that a command knows but cannot honour.
+    pub fn reject_unsupported(&self, command: &Command) -> Result<(), UsageError> {
+        match command {
+            Command::Demo(_) if self.web_config_file.is_some() => {
+                Err(UsageError::NotInDemo { flag: "--web.config.file" })
+            }
+            Command::Demo(_) if self.web_enable_lifecycle => {
+                Err(UsageError::NotInDemo { flag: "--web.enable-lifecycle" })
+            }
+            _ => Ok(()),
         }
     }
 
@@ -382,9 +392,14 @@ mod tests {
     fn what_is_missing_or_not_supported_is_said() {
         let cli = read("serve").unwrap();
         assert_eq!(cli.flags.config_file(), Err(UsageError::NoConfigFile));
-        assert_eq!(cli.flags.reject_unsupported(), Ok(()));
-        let cli = read("check --web.config.file web.yml").unwrap();
-        assert_eq!(cli.flags.reject_unsupported(), Err(UsageError::WebConfigFile));
+        assert_eq!(cli.flags.reject_unsupported(&cli.command()), Ok(()));
+        for flag in ["--web.config.file web.yml", "--web.enable-lifecycle"] {
+            let cli = read(&format!("serve {flag}")).unwrap();
+            assert_eq!(cli.flags.reject_unsupported(&cli.command()), Ok(()));
+            let cli = read(&format!("demo {flag}")).unwrap();
+            let refused = cli.flags.reject_unsupported(&cli.command()).unwrap_err();
+            assert_eq!(refused, UsageError::NotInDemo { flag: flag.split(' ').next().unwrap() });
+        }
     }
 
     #[test]

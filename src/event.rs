@@ -102,6 +102,8 @@ pub enum Event {
     CommitFailed { error: String, retry_in: Duration },
     /// Every source has been read once: the flow families are shown from here on.
     FirstScanComplete { objects: u64 },
+    /// The state file is missing although there had been one.
+    StartedOver,
     /// Zones, port groups, NAT gateways or counting rules differ from those of the last run.
     ClassifierChanged,
     /// The records show the az_id of a zone that is configured without one.
@@ -116,6 +118,14 @@ pub enum Event {
     PartitionsSealed { partitions: u64 },
     /// Hours older than the ledger keeps are only in the totals now.
     HoursFolded { hours: u64 },
+    /// The configuration was read again and is in force.
+    ConfigReloaded,
+    /// The configuration was read again and cannot be used; the one before stays in force.
+    ConfigReloadFailed { error: String },
+    /// The web server's certificates were replaced on the disk, and new connections get the new ones.
+    CertificatesReloaded,
+    /// The web server's certificates were replaced on the disk by some that cannot be used.
+    CertificatesKept { error: String },
 }
 
 impl Event {
@@ -187,6 +197,10 @@ impl Event {
                 error!(%error, retry_in, "commit failed: ingest waits, the last committed state stays served");
             }
             Self::FirstScanComplete { objects } => info!(objects, "first full scan committed, ready"),
+            Self::StartedOver => {
+                let advice = "if that was not meant, stop, remove the new file and put the old one back";
+                warn!(advice, "the state file was missing although there had been one: counting begins anew");
+            }
             Self::ClassifierChanged => {
                 info!(
                     "zones, port groups, NAT gateways or counting have changed: new traffic gets the new labels"
@@ -208,6 +222,14 @@ impl Event {
                 warn!("limits.series is reached: new label sets are counted in the series \"other\"");
             }
             Self::PartitionsSealed { partitions } => debug!(partitions, "partitions sealed"),
+            Self::ConfigReloaded => info!("configuration reloaded"),
+            Self::ConfigReloadFailed { error } => {
+                error!(%error, "configuration not reloaded, the one before stays in force");
+            }
+            Self::CertificatesReloaded => info!("certificates reloaded"),
+            Self::CertificatesKept { error } => {
+                error!(%error, "certificates on the disk cannot be used, the ones before stay in force");
+            }
             Self::HoursFolded { hours } => info!(hours, "hours older than 400 days folded into the totals"),
         }
     }

@@ -4,16 +4,17 @@ use std::{
     error::Error,
     io::{BufWriter, Write as _},
     process::ExitCode,
+    sync::Arc,
 };
 
 use flowcost_exporter::{
-    app::{self, AppError},
+    app::{self, AppError, Loader, Reloads},
     check,
     cli::{
         CheckArgs, Cli, Command, DemoArgs, EXIT_RUNTIME, EXIT_USAGE, ExportHistoryArgs, Flags, ListenHost,
         QuarantineAction, UsageError,
     },
-    config::{self, Config, ConfigError},
+    config::{self, Config, ConfigError, Setup, SetupError},
     demo, healthcheck,
     history::{self, HistoryError},
     ledger::Request,
@@ -38,12 +39,13 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<(), Failure> {
     let flags = &cli.flags;
-    flags.reject_unsupported()?;
+    let command = cli.command();
+    flags.reject_unsupported(&command)?;
     let _logging = app::start_logging(flags.log_level, flags.log_format);
-    match cli.command() {
-        Command::Serve => Ok(app::serve(load(flags)?, &flags.listen_addresses(ListenHost::All))?),
+    match command {
+        Command::Serve => serve(flags),
         Command::Demo(args) => demo(args, flags),
-        Command::Check(args) => check(&load(flags)?, &args),
+        Command::Check(args) => check(&load_all(flags)?, &args),
         Command::Quarantine(args) => quarantine(&load(flags)?, args.action),
         Command::ExportHistory(args) => export_history(flags, &args),
         Command::Healthcheck(args) => Ok(healthcheck::check(&args.url, limits::HEALTHCHECK_TIMEOUT)?),
@@ -54,6 +56,20 @@ fn load(flags: &Flags) -> Result<Config, Failure> {
     Ok(Config::load(flags.config_file()?, &config::environment())?)
 }
 
+/// The configuration with that of the web server.
+fn load_all(flags: &Flags) -> Result<Setup, Failure> {
+    let web = flags.web_config_file.as_deref();
+    Ok(Setup::load(flags.config_file()?, web, &config::environment())?)
+}
+
+fn serve(flags: &Flags) -> Result<(), Failure> {
+    let setup = load_all(flags)?;
+    let (file, web) = (flags.config_file()?.clone(), flags.web_config_file.clone());
+    let again: Loader = Arc::new(move || Setup::load(&file, web.as_deref(), &config::environment()));
+    let reloads = Reloads::new(again, flags.web_enable_lifecycle);
+    Ok(app::serve(setup, &flags.listen_addresses(ListenHost::All), reloads)?)
+}
+
 fn demo(args: DemoArgs, flags: &Flags) -> Result<(), Failure> {
     let rows = args.rows_per_minute.map_or(demo::ROWS_PER_MINUTE, std::num::NonZeroU32::get);
     let loopback = ListenHost::Ip(std::net::Ipv4Addr::LOCALHOST.into());
@@ -61,8 +77,9 @@ fn demo(args: DemoArgs, flags: &Flags) -> Result<(), Failure> {
 }
 
 /// Says what the configuration means; with `--reach`, also what its sources hold.
-fn check(config: &Config, args: &CheckArgs) -> Result<(), Failure> {
-    say(&config.to_string());
+fn check(setup: &Setup, args: &CheckArgs) -> Result<(), Failure> {
+    let Setup { config, web } = setup;
+    say(&format!("{config}{web}"));
     if args.reach {
         let reach = app::block_on(check::reach(config, app::system_clock().now()))?;
         say(&reach.text);
@@ -140,6 +157,12 @@ impl From<UsageError> for Failure {
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
+        Self::Usage(Box::new(error))
+    }
+}
+
+impl From<SetupError> for Failure {
+    fn from(error: SetupError) -> Self {
         Self::Usage(Box::new(error))
     }
 }

@@ -35,7 +35,7 @@ type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
 
 #[test]
 fn what_is_wrong_before_anything_starts_exits_with_2() {
-    let cases: [Case; 9] = [
+    let cases: [Case; 10] = [
         (&[], &[], "--config.file is missing"),
         (&["check"], &[], "flowcost-exporter demo"),
         (&["--config.file", "no-such-file.toml"], &[], "does not exist"),
@@ -46,10 +46,11 @@ fn what_is_wrong_before_anything_starts_exits_with_2() {
             "FLOWCOST__NONSENSE",
         ),
         (
-            &["--web.config.file", "web.yml", "--config.file", "config/minimal.toml"],
+            &["--web.config.file", "no-such.yml", "--config.file", "no-such.toml"],
             &[],
-            "not supported by this version",
+            "no-such.yml: 1 problem",
         ),
+        (&["demo", "--web.config.file", "web.yml"], &[], "--web.config.file is not for the demo"),
         (&["export-history"], &[], "--config.file is missing"),
         (&["export-history", "--from", "2025-12-09", "--to", "2025-12-08"], &[], "is not before --to"),
         (&["--web.listen-address", "9843"], &[], "write HOST:PORT"),

@@ -5,7 +5,7 @@
 
 use std::{fmt::Write, time::Duration};
 
-use super::{Exposition, Readiness, month, routes};
+use super::{Exposition, Readiness, Shown, month, routes};
 use crate::{event::Progress, model::Timestamp};
 
 const STYLE: &str = "\
@@ -23,17 +23,18 @@ dl{display:grid;grid-template-columns:max-content 1fr;gap:.25rem 1.5rem;margin:0
 /// The page at the moment `now`.
 pub(super) fn page(exposition: &Exposition, now: Timestamp) -> String {
     let mut page = String::new();
+    let shown = exposition.shown();
     // Writing to a string cannot fail.
-    let _ = head(&mut page, exposition)
-        .and_then(|()| overview(&mut page, exposition, now))
-        .and_then(|()| sources(&mut page, exposition, now));
+    let _ = head(&mut page, &shown)
+        .and_then(|()| overview(&mut page, exposition, &shown, now))
+        .and_then(|()| sources(&mut page, exposition, &shown, now));
     page.push_str("</body>\n</html>\n");
     page
 }
 
-fn head(page: &mut String, exposition: &Exposition) -> std::fmt::Result {
-    let build = &exposition.fixed.build;
-    let readiness = exposition.readiness();
+fn head(page: &mut String, shown: &Shown) -> std::fmt::Result {
+    let build = &shown.fixed.build;
+    let readiness = super::readiness(shown.snapshot.as_deref());
     let class = if readiness == Readiness::Ready { "good" } else { "wait" };
     write!(
         page,
@@ -54,9 +55,9 @@ fn head(page: &mut String, exposition: &Exposition) -> std::fmt::Result {
     )
 }
 
-fn overview(page: &mut String, exposition: &Exposition, now: Timestamp) -> std::fmt::Result {
-    let fixed = &exposition.fixed;
-    if let Some(snapshot) = exposition.snapshot() {
+fn overview(page: &mut String, exposition: &Exposition, shown: &Shown, now: Timestamp) -> std::fmt::Result {
+    let fixed = &shown.fixed;
+    if let Some(snapshot) = &shown.snapshot {
         let figures = month::figures(&snapshot.hourly_cost, snapshot.first_hour, now);
         let (to_date, projected) =
             (figures.to_date.iter().sum::<f64>(), figures.projected.iter().sum::<f64>());
@@ -78,15 +79,18 @@ fn overview(page: &mut String, exposition: &Exposition, now: Timestamp) -> std::
     Ok(())
 }
 
-fn sources(page: &mut String, exposition: &Exposition, now: Timestamp) -> std::fmt::Result {
+fn sources(page: &mut String, exposition: &Exposition, shown: &Shown, now: Timestamp) -> std::fmt::Result {
     page.push_str(
         "<h2>Sources</h2>\n<div class=\"wide\"><table>\n<tr><th>Source</th><th>Newest record</th><th>Last scan</th>\
          <th class=\"number\">Pending</th><th class=\"number\">Quarantined</th></tr>\n",
     );
-    let snapshot = exposition.snapshot();
-    for name in &exposition.fixed.sources {
-        let committed =
-            snapshot.as_ref().and_then(|snapshot| snapshot.sources.get(name)).copied().unwrap_or_default();
+    for name in &shown.fixed.sources {
+        let committed = shown
+            .snapshot
+            .as_ref()
+            .and_then(|snapshot| snapshot.sources.get(name))
+            .copied()
+            .unwrap_or_default();
         let (last_scan, pending) = {
             let own = exposition.own();
             (own.last_scan(name).max(committed.last_full_scan), own.pending(name))
