@@ -102,6 +102,8 @@ pub enum Event {
     CommitFailed { error: String, retry_in: Duration },
     /// Every source has been read once: the flow families are shown from here on.
     FirstScanComplete { objects: u64 },
+    /// The state file is missing although there had been one.
+    StartedOver,
     /// Zones, port groups, NAT gateways or counting rules differ from those of the last run.
     ClassifierChanged,
     /// The records show the az_id of a zone that is configured without one.
@@ -195,6 +197,10 @@ impl Event {
                 error!(%error, retry_in, "commit failed: ingest waits, the last committed state stays served");
             }
             Self::FirstScanComplete { objects } => info!(objects, "first full scan committed, ready"),
+            Self::StartedOver => {
+                let advice = "if that was not meant, stop, remove the new file and put the old one back";
+                warn!(advice, "the state file was missing although there had been one: counting begins anew");
+            }
             Self::ClassifierChanged => {
                 info!(
                     "zones, port groups, NAT gateways or counting have changed: new traffic gets the new labels"

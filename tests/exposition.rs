@@ -361,6 +361,54 @@ fn bytes_beyond_2_to_the_53_are_written_exactly() {
     assert!(samples(&scrape, catalog::BYTES.name).iter().any(|line| line.ends_with(" 9007199254740993")));
 }
 
+/// Case by case the same number everywhere: a scrape that mixes two commits shows two.
+#[test]
+fn a_scrape_beside_commits_is_of_one_commit() {
+    let committed = |number: u64| {
+        let mut snapshot = Snapshot { first_scan_complete: true, ..Snapshot::default() };
+        for zone in ["a", "b", "c"] {
+            let key = key(zone, "b", "other", NatDirection::None);
+            snapshot.traffic.insert(key.clone(), counts(number, number, number, number));
+            let counts = ChargeCounts { bytes: number, cost: NanoUsd(number) };
+            snapshot.charges.insert((Charge::InterAz, key), counts);
+        }
+        snapshot.records.add(RecordOutcome::Counted, number);
+        Arc::new(snapshot)
+    };
+    let exposition = Exposition::new(settings());
+    exposition.publish(committed(1));
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let numbers = (2..).take_while(|_| !done.load(std::sync::atomic::Ordering::SeqCst));
+            numbers.for_each(|number| exposition.publish(committed(number)));
+        });
+        let mut seen = BTreeSet::new();
+        let mut mixed = None;
+        for _ in 0..300 {
+            let scrape = exposition.render(NOW, Format::OpenMetrics);
+            let metrics = [
+                catalog::BYTES,
+                catalog::PACKETS,
+                catalog::FLOWS,
+                catalog::INTER_AZ_BYTES,
+                catalog::CHARGED_BYTES,
+            ];
+            let lines = metrics.iter().flat_map(|metric| samples(&scrape, metric.name));
+            let numbers: BTreeSet<u64> =
+                lines.map(|line| line.rsplit(' ').next().unwrap().parse().unwrap()).collect();
+            if numbers.len() != 1 {
+                mixed = Some(numbers);
+                break;
+            }
+            seen.extend(numbers);
+        }
+        done.store(true, std::sync::atomic::Ordering::SeqCst);
+        assert_eq!(mixed, None);
+        assert!(seen.len() > 10, "commits and scrapes were at the same time: {seen:?}");
+    });
+}
+
 #[test]
 fn the_traffic_families_have_the_same_label_sets() {
     let scrape = exposition().render(NOW, Format::Text);

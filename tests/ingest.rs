@@ -103,6 +103,23 @@ fn after_a_pause_longer_than_lookback_nothing_is_missing() {
     world.assert_counted(&keys);
 }
 
+/// However much there is from before, a cold start asks for the window.
+#[test]
+fn what_is_older_than_the_window_is_not_listed() {
+    let pages = |old: u32| {
+        let world = World::new();
+        let keys: Vec<String> = (0..6).map(|n| world.put(A, i64::from(n), n)).collect();
+        for number in 0..old {
+            let key = World::key(A, 72 + i64::from(number % 100), number);
+            world.bucket.put(&key, bytes::Bytes::from_static(b"old"));
+        }
+        run(&world, 2);
+        world.assert_counted(&keys);
+        world.bucket.lists()
+    };
+    assert_eq!(pages(0), pages(3_000));
+}
+
 #[test]
 fn accounts_that_appear_while_running_are_found() {
     let world = World::new();

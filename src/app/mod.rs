@@ -18,7 +18,9 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use tokio::{net::TcpListener, runtime::Runtime, signal::unix, task::JoinHandle, time::timeout};
+use tokio::{
+    net::TcpListener, runtime::Runtime, signal::unix, sync::oneshot, task::JoinHandle, time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 
 pub use logging::{LogFormat, LogGuard, LogLevel, start as start_logging};
@@ -28,11 +30,11 @@ pub use reload::{Loader, Reloads};
 
 use crate::{
     cli::{ListenAddress, ListenHost},
-    config::{Config, ConfigError, Setup},
+    config::{Config, ConfigError, Location, Setup},
     demo::{self, Demo, DemoError},
     event::{Event, Observer},
     expose::{self, Exposition, Site, web::WebHandle},
-    ledger::{Ledger, OpenError},
+    ledger::{Ledger, OpenError, OpenReport},
     limits,
     model::{Clock, Timestamp},
     pipeline::{Pipeline, Publish, SharedLedger},
@@ -85,7 +87,7 @@ pub fn system_clock() -> Clock {
 
 /// Reads and serves until SIGTERM or SIGINT; reloads on SIGHUP.
 pub fn serve(setup: Setup, listen: &[ListenAddress], reloads: Reloads) -> Result<(), AppError> {
-    let runtime = runtime()?;
+    let runtime = runtime(blocking_threads(&setup.config))?;
     let result = runtime.block_on(async {
         let stop = stop_on_signals()?;
         reloads.on_hangup()?;
@@ -115,7 +117,7 @@ pub fn demo(
     }
     let demo = Demo::prepare(dir, rows_per_minute, history, clock.now())?;
     let config = Config::parse("the demo's configuration", &demo.config_toml, &[])?;
-    let runtime = runtime()?;
+    let runtime = runtime(blocking_threads(&config))?;
     let result = runtime.block_on(async {
         let stop = stop_on_signals()?;
         let listeners = bind(listen).await?;
@@ -159,13 +161,20 @@ async fn write_logs(mut demo: Demo, clock: Clock, stop: CancellationToken) -> Re
     }
 }
 
-/// Two workers serve and wait; the blocking pool decodes and writes the ledger. Its threads come and go with the work,
-/// which `ingest.concurrency` bounds; a reload may raise that.
-fn runtime() -> Result<Runtime, AppError> {
+/// Threads that may be blocked: decoders, the ledger and the rest, and what a folder that does not answer may hold. They
+/// come and go with the work; a reload may bring more of it than the configuration has.
+fn blocking_threads(config: &Config) -> usize {
     let concurrency = usize::try_from(*limits::CONCURRENCY.end()).unwrap_or(usize::MAX);
+    let folders = config.sources.iter().filter(|source| matches!(source.location, Location::Local { .. }));
+    let folders = folders.count().saturating_add(limits::RELOADED_FOLDERS);
+    concurrency + limits::BLOCKING_THREADS + folders * limits::LOCAL_REQUESTS
+}
+
+/// Two workers serve and wait; the blocking pool decodes and writes the ledger.
+fn runtime(blocking_threads: usize) -> Result<Runtime, AppError> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
-        .max_blocking_threads(concurrency + limits::BLOCKING_THREADS)
+        .max_blocking_threads(blocking_threads)
         .enable_all()
         .build()
         .map_err(AppError::Start)
@@ -238,7 +247,8 @@ pub async fn run_with(
         tracing::warn!("{warning}");
     }
     let web = WebHandle::new(web.options);
-    let mut running = begin(config, web.clone(), clock.clone(), stop.clone()).await?;
+    let begun = begin(config, web.clone(), clock.clone(), stop.clone()).await?;
+    let Some(mut running) = begun else { return Ok(()) };
     let observer = running.observer.clone();
     let watch = tokio::spawn(certificates::watch(web.clone(), observer.clone(), stop.child_token()));
     let server_stop = CancellationToken::new();
@@ -282,16 +292,23 @@ pub async fn run_with(
     died.map_or(Ok(()), Err)
 }
 
-/// Opens the state and starts the ingest loop.
+/// Opens the state and starts the ingest loop. `None`: it was stopped before the state was open.
 async fn begin(
     config: Config,
     web: WebHandle,
     clock: Clock,
     stop: CancellationToken,
-) -> Result<Running, AppError> {
-    let (ledger, report) = open(&config, clock.now()).await?;
+) -> Result<Option<Running>, AppError> {
+    let opened = tokio::select! {
+        () = stop.cancelled() => return Ok(None),
+        opened = open(&config, clock.now())? => opened,
+    };
+    let (ledger, report) = opened.map_err(|_| dead_in("opening of the state", "it panicked"))??;
     let exposition = Arc::new(Exposition::new(parts::fixed(&config, clock.now())));
     let observer = observer(exposition.clone(), clock.clone());
+    if report.started_over {
+        observer(&Event::StartedOver);
+    }
     if report.classifier_changed {
         observer(&Event::ClassifierChanged);
     }
@@ -312,12 +329,16 @@ async fn begin(
         clock.clone(),
     );
     let ingest = Some(Ingest::start(pipeline, &stop));
-    Ok(Running { config, ledger, exposition, web, observer, clock, stop, ingest })
+    Ok(Some(Running { config, ledger, exposition, web, observer, clock, stop, ingest }))
 }
 
 fn dead<T>(task: &'static str, ended: Result<T, tokio::task::JoinError>) -> AppError {
     let why = ended.err().map_or_else(|| "without a reason".to_owned(), |error| error.to_string());
-    AppError::Dead { task, why }
+    dead_in(task, why)
+}
+
+fn dead_in(task: &'static str, why: impl Into<String>) -> AppError {
+    AppError::Dead { task, why: why.into() }
 }
 
 async fn ended_in_time<T>(task: JoinHandle<T>) {
@@ -328,13 +349,17 @@ async fn ended_in_time<T>(task: JoinHandle<T>) {
     }
 }
 
-async fn open(config: &Config, now: Timestamp) -> Result<(Ledger, crate::ledger::OpenReport), AppError> {
+type Opened = Result<(Ledger, OpenReport), OpenError>;
+
+/// Opens the state on a thread of its own, which nobody waits for when the process is to end: a large file takes long
+/// to check, and one on a disk that does not answer takes for ever.
+fn open(config: &Config, now: Timestamp) -> Result<oneshot::Receiver<Opened>, AppError> {
     let path = config.state.clone();
     let options = parts::ledger_options(config);
-    match tokio::task::spawn_blocking(move || Ledger::open(&path, &options, now)).await {
-        Ok(opened) => Ok(opened?),
-        Err(error) => Err(AppError::Dead { task: "opening of the state", why: error.to_string() }),
-    }
+    let (sender, opened) = oneshot::channel();
+    let work = move || drop(sender.send(Ledger::open(&path, &options, now)));
+    std::thread::Builder::new().name("state".to_owned()).spawn(work).map_err(AppError::Start)?;
+    Ok(opened)
 }
 
 /// Every event is counted and logged, here and nowhere else.
@@ -347,7 +372,7 @@ fn observer(exposition: Arc<Exposition>, clock: Clock) -> Observer {
 
 /// Runs a future to its end on a small runtime, for commands that are done in a moment.
 pub fn block_on<T>(future: impl Future<Output = T>) -> Result<T, AppError> {
-    let runtime = runtime()?;
+    let runtime = runtime(1 + limits::BLOCKING_THREADS)?;
     let value = runtime.block_on(future);
     runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(value)

@@ -268,6 +268,13 @@ pub const LAST_SCAN_SUCCESS: Metric = gauge(
 )
 .labels(SOURCE)
 .kept();
+/// Trouble with the state.
+pub const COMMIT_FAILURES: Metric = counter(
+    "flowcost_commit_failures_total",
+    "",
+    "Cycles that ended because the state file could not be read or written: a full disk, a fault of it, another \
+     program that writes. What is committed stays served, and ingest goes on when the disk does.",
+);
 /// Freshness of the state.
 pub const LAST_COMMIT: Metric = gauge(
     "flowcost_last_commit_timestamp_seconds",
@@ -402,6 +409,7 @@ pub const SECTIONS: &[Section] = &[
             STORE_REQUEST_FAILURES,
             SCANS,
             SCAN_FAILURES,
+            COMMIT_FAILURES,
             SCAN_DURATION,
             OVERLAPPING_FLOW_LOGS,
             RELOAD_SUCCESSFUL,

@@ -30,7 +30,7 @@ const SCAN_SECONDS: [f64; 12] = [0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0
 const OPERATIONS: usize = Operation::ALL.len();
 const REASONS: usize = FailureReason::ALL.len();
 
-/// The counters, by source.
+/// The counters, most of them by source.
 #[derive(Debug, Clone)]
 pub(super) struct SelfMetrics {
     /// Also of sources that a reload took away: should they come back, they go on.
@@ -38,6 +38,7 @@ pub(super) struct SelfMetrics {
     shown: BTreeSet<Arc<str>>,
     /// Whether the last attempt to load the configuration succeeded.
     reload_successful: bool,
+    commit_failures: u64,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -60,7 +61,7 @@ impl SelfMetrics {
     pub(super) fn new<'a>(sources: impl IntoIterator<Item = &'a Arc<str>>) -> Self {
         let shown: BTreeSet<Arc<str>> = sources.into_iter().cloned().collect();
         let counts = shown.iter().map(|source| (source.clone(), SourceCounts::default())).collect();
-        Self { counts, shown, reload_successful: true }
+        Self { counts, shown, reload_successful: true, commit_failures: 0 }
     }
 
     /// Goes over to other sources.
@@ -110,6 +111,7 @@ impl SelfMetrics {
                 counts.pending = *objects;
                 counts.progress = *progress;
             }
+            Event::CommitFailed { .. } => self.commit_failures += 1,
             Event::OverlappingFlowLogs { source, .. } => {
                 let Some(counts) = self.of(source) else { return };
                 counts.overlapping_flow_logs += 1;
@@ -129,8 +131,8 @@ impl SelfMetrics {
             | Event::ObjectGone { .. }
             | Event::ObjectMutated { .. }
             | Event::Committed { .. }
-            | Event::CommitFailed { .. }
             | Event::FirstScanComplete { .. }
+            | Event::StartedOver
             | Event::ClassifierChanged
             | Event::AzIdMissing { .. }
             | Event::ForeignRegion { .. }
@@ -235,7 +237,8 @@ impl Collector for Counted {
                 ([source], moment(counts.last_scan.max(committed.get(source).copied())))
             })
         });
-        page.family(&catalog::LAST_SCAN_SUCCESS, scans)
+        page.family(&catalog::LAST_SCAN_SUCCESS, scans)?;
+        page.single(&catalog::COMMIT_FAILURES, Value::Int(self.own.commit_failures))
     }
 }
 

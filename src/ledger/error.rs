@@ -67,6 +67,20 @@ pub enum OpenError {
         .path.display(), .wal.display()
     )]
     Orphaned { path: PathBuf, wal: PathBuf },
+    /// The file is an older copy of itself.
+    #[error(
+        "{} is older than what was committed to it: it has {settled} settled objects, and its mark {} says {marked}. \
+         Put the newer file back; to go on with the older one on purpose, remove the mark",
+        .path.display(), .mark.display()
+    )]
+    Older { path: PathBuf, mark: PathBuf, settled: u64, marked: u64 },
+    /// The mark belongs to another file.
+    #[error(
+        "{} is not the state file that its mark {} belongs to: put that file back; to go on with this one on \
+         purpose, remove the mark",
+        .path.display(), .mark.display()
+    )]
+    Another { path: PathBuf, mark: PathBuf },
     /// The file was written by a later version of this program.
     #[error(
         "{} has version {found}, this program knows versions up to {known}: run the newer program again, or \

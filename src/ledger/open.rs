@@ -12,14 +12,17 @@ use std::{
     sync::Arc,
 };
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{
+    Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, config::DbConfig, params,
+};
 
 use super::{
-    Bounds, Ledger, OpenReport, Options, PriceInForce,
+    Bounds, Ledger, OpenReport, Options, PriceInForce, audit,
     book::Book,
     error::{LedgerError, OpenError, while_doing},
     load::stored,
     lock::{LockFile, beside},
+    mark::{self, Mark, Reached},
     schema::{APPLICATION_ID, VERSION, charge_code, migrate},
     sealed::SealedCache,
 };
@@ -49,13 +52,18 @@ impl Ledger {
         let path = resolve(path)?;
         let lock = LockFile::acquire(&path)?;
         let created = !exists(&path)?;
+        let started_over = created && mark::exists(&path);
         if created {
+            mark::remove(&path)?;
             create(&path, options, now)?;
         }
         check_writable(&path)?;
         let conn = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         let failed = |error| OpenError::from_sqlite(&path, error);
         check_content(&path, &conn)?;
+        let reached = Reached::of(&conn).map_err(failed)?;
+        mark::check(&path, reached)?;
+        release_log(&conn).map_err(failed)?;
         prepare(&conn).map_err(failed)?;
         let (sources, classifier_changed) = configure(&conn, options, now).map_err(failed)?;
         let mut ledger = Self {
@@ -69,6 +77,7 @@ impl Ledger {
             book: Book::default(),
             sealed: RefCell::new(SealedCache::default()),
             snapshot: Arc::new(Snapshot::default()),
+            mark: Mark::open(&path, reached)?,
             _lock: lock,
         };
         let loaded = ledger.load(&sources).map_err(failed)?;
@@ -78,7 +87,7 @@ impl Ledger {
             other => damaged(&path, &other.to_string()),
         })?;
         let fresh = !ledger.snapshot.first_scan_complete;
-        Ok((ledger, OpenReport { created, fresh, classifier_changed, unfinished }))
+        Ok((ledger, OpenReport { created, started_over, fresh, classifier_changed, unfinished }))
     }
 }
 
@@ -100,7 +109,7 @@ impl Ledger {
         self.series_limit = options.series_limit;
         self.sealed = RefCell::default();
         let fresh = !self.snapshot.first_scan_complete;
-        Ok(OpenReport { created: false, fresh, classifier_changed, unfinished })
+        Ok(OpenReport { created: false, started_over: false, fresh, classifier_changed, unfinished })
     }
 }
 
@@ -197,6 +206,8 @@ pub(super) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, OpenE
     check_head(path)?;
     let failed = |error| OpenError::from_sqlite(path, error);
     let conn = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(failed)?;
+    // A log that does not belong to the file must not get into it, not even when a refused file is closed.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(failed)?;
     conn.busy_timeout(limits::STATE_BUSY_TIMEOUT).map_err(failed)?;
     let number = |name: &str| conn.pragma_query_value(None, name, |row| row.get::<_, i32>(0)).map_err(failed);
     if number("application_id")? != APPLICATION_ID {
@@ -245,15 +256,24 @@ fn damaged(path: &Path, detail: &str) -> OpenError {
     OpenError::Corrupt { path: path.to_owned(), detail: detail.to_owned(), source: None }
 }
 
+/// The file is accepted: from here on its write-ahead log is taken into it when it is closed.
+pub(super) fn release_log(conn: &Connection) -> rusqlite::Result<bool> {
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)
+}
+
 /// Reads every page once: damage is found now, not in the middle of the work.
 fn check_content(path: &Path, conn: &Connection) -> Result<(), OpenError> {
     let verdict: String = conn
         .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
         .map_err(|error| OpenError::from_sqlite(path, error))?;
-    if verdict == "ok" {
-        return Ok(());
+    if verdict != "ok" {
+        // SQLite's own words, on more than one line.
+        return Err(damaged(path, &verdict.replace(char::is_control, " ")));
     }
-    Err(damaged(path, &verdict))
+    match audit::contradiction(conn).map_err(|error| OpenError::from_sqlite(path, error))? {
+        None => Ok(()),
+        Some(contradiction) => Err(damaged(path, &contradiction)),
+    }
 }
 
 fn prepare(conn: &Connection) -> rusqlite::Result<()> {

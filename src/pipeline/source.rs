@@ -494,6 +494,12 @@ impl Source {
             Ok(Err(FetchError::Store(error))) if error.reason == FailureReason::NotFound => {
                 return Some(Settled { candidate, settlement: Settlement::Gone, fetched: 0 });
             }
+            Ok(Err(FetchError::Store(error))) if error.reason == FailureReason::Archived => {
+                // Time does not change this, and a person who has it restored can ask for it.
+                let detail = format!("restore it, then ask for a retry: {}", chain(&error));
+                let why = Quarantine { reason: QuarantineReason::Archived, detail };
+                return Some(Settled { candidate, settlement: Settlement::Quarantined(why), fetched: 0 });
+            }
             Ok(Err(FetchError::Store(error))) => {
                 self.put_back(context, candidate, error.reason, chain(&error));
                 return None;

@@ -97,6 +97,19 @@ fn damaged_files() {
     }
 }
 
+/// An index that is not asked at the start is read all the same.
+#[test]
+fn damage_that_no_query_of_the_start_meets() {
+    let place = filled();
+    let sql = "SELECT rootpage FROM sqlite_master WHERE name = 'quarantine_request'";
+    let page = usize::try_from(shell(&place.path(), sql)).unwrap();
+    let mut bytes = fs::read(place.path()).unwrap();
+    bytes[(page - 1) * 4_096..page * 4_096].fill(0);
+    fs::write(place.path(), bytes).unwrap();
+    let error = refused(&place);
+    assert!(matches!(error, OpenError::Corrupt { .. }), "{error:?}");
+}
+
 #[test]
 fn flipped_bytes_never_panic_and_mostly_refuse() {
     let whole = fs::read(filled().path()).unwrap();
