@@ -44,7 +44,7 @@ fn a_full_disk_stops_ingest_and_nothing_else_until_there_is_room() {
     // The signal of the limit is not what a full disk sends.
     let mut command = Command::new("sh");
     command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", BINARY]);
-    let mut exporter = Exporter::start_as(command, &site.config());
+    let mut exporter = Exporter::start_by(command, &site.config());
     let before = read_all(&mut exporter, 20);
     assert_eq!(before.count("flowcost_commit_failures_total"), 0);
 
@@ -90,7 +90,7 @@ fn what_cannot_be_written_is_named_with_its_remedy() {
     fs::write(site.config(), text).unwrap();
     all_may_read(&folder, 0o555);
     // The configuration's own check sees it first.
-    let mut exporter = Exporter::start_as(command(), &site.config());
+    let mut exporter = Exporter::start_by(command(), &site.config());
     assert_eq!(exporter.end().code(), Some(2), "{}", exporter.log());
     let log = exporter.log();
     assert!(log.contains("state.path") && log.contains("folder: Permission denied"), "{log}");
@@ -104,10 +104,10 @@ fn what_cannot_be_written_is_named_with_its_remedy() {
         all_may_read(&entry.unwrap().path(), 0o666);
     }
     all_may_read(&folder.join("flowcost.db"), 0o444);
-    let line = refused(Exporter::start_as(command(), &site.config()));
+    let line = refused(Exporter::start_by(command(), &site.config()));
     assert!(line.contains("flowcost.db") && line.contains("give this user write permission"), "{line}");
     all_may_read(&folder.join("flowcost.db"), 0o666);
-    let mut exporter = Exporter::start_as(command(), &site.config());
+    let mut exporter = Exporter::start_by(command(), &site.config());
     exporter.scrape_until("loaded", |scrape| scrape.count("flowcost_state_bytes") > 0);
 }
 

@@ -112,11 +112,13 @@ fn it_needs_no_capability_and_one_folder_to_write_to() {
 
     let mut command = without_capabilities();
     command
+        .args(["--web.listen-address", "127.0.0.1:0", "--config.file"])
+        .arg(rest.join("flowcost.toml"))
         .current_dir(&rest)
         .env("HOME", rest.join("home"))
         .env("TMPDIR", rest.join("tmp"))
         .env("SQLITE_TMPDIR", rest.join("tmp"));
-    let mut exporter = Exporter::start_as(command, &rest.join("flowcost.toml"));
+    let mut exporter = Exporter::spawn(command);
     exporter.scrape_until("ready", |scrape| scrape.counted() == 1 && scrape.count("flowcost_ready") == 1);
     let process = exporter.pid().to_string();
     for capabilities in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
@@ -153,7 +155,7 @@ fn no_secret_is_in_the_log_or_in_an_error() {
         ("AWS_SESSION_TOKEN", SECRETS[1]),
     ];
     let mut exporter =
-        Exporter::start_also(&config, &["--web.config.file", &web, "--log.level", "trace"], &keys);
+        Exporter::start_as(&config, &["--web.config.file", &web, "--log.level", "trace"], &keys);
     exporter.wait_for("scan failed");
     // Mistakes that have a secret in them, found at a reload.
     let mistakes = [

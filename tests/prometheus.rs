@@ -91,7 +91,7 @@ fn prometheus_scrapes_with_tls_a_password_and_a_certificate() {
     );
     fs::write(path("web.yml"), web).unwrap();
     let web = path("web.yml").display().to_string();
-    let mut exporter = Exporter::start_also(&path("flowcost.toml"), &["--web.config.file", &web], &[]);
+    let mut exporter = Exporter::start_as(&path("flowcost.toml"), &["--web.config.file", &web], &[]);
     let target = exporter.address();
     let job = |name: &str, password: &str, certificate: &str| {
         format!(

@@ -124,7 +124,7 @@ fn post(exporter: &mut Exporter) -> (u16, String) {
 fn reloads_under_load_lose_nothing_and_double_nothing() {
     let site = Site::new(360);
     site.arrive(0..60);
-    let mut exporter = Exporter::start_also(&site.config(), LIFECYCLE, &[]);
+    let mut exporter = Exporter::start_as(&site.config(), LIFECYCLE, &[]);
     let watcher = Watcher::start();
     watcher.watched.look_at(exporter.address());
     let before = exporter.scrape();
@@ -170,7 +170,7 @@ fn reloads_under_load_lose_nothing_and_double_nothing() {
 fn another_meaning_holds_for_what_is_read_from_then_on() {
     let site = Site::new(40);
     site.arrive(0..20);
-    let mut exporter = Exporter::start_also(&site.config(), LIFECYCLE, &[]);
+    let mut exporter = Exporter::start_as(&site.config(), LIFECYCLE, &[]);
     let before = exporter.scrape_until("the first half", |scrape| {
         scrape.counted() == 20 && scrape.count("flowcost_ready") == 1
     });
@@ -207,7 +207,7 @@ fn another_meaning_holds_for_what_is_read_from_then_on() {
 fn what_cannot_be_taken_on_changes_nothing_and_is_told() {
     let site = Site::new(2);
     site.arrive(0..1);
-    let mut exporter = Exporter::start_also(&site.config(), LIFECYCLE, &[]);
+    let mut exporter = Exporter::start_as(&site.config(), LIFECYCLE, &[]);
     let before = exporter.scrape_until("one counted", |scrape| scrape.counted() == 1);
     assert_eq!(before.count(SUCCESSFUL), 1);
     let bad: [(&[(&str, &str)], &str); 3] = [
@@ -270,7 +270,7 @@ fn a_hangup_without_a_change_is_harmless_and_http_has_to_be_allowed() {
 fn sources_come_and_go() {
     let site = Site::new(2);
     site.arrive(0..1);
-    let mut exporter = Exporter::start_also(&site.config(), LIFECYCLE, &[]);
+    let mut exporter = Exporter::start_as(&site.config(), LIFECYCLE, &[]);
     exporter.scrape_until("one counted", |scrape| scrape.counted() == 1);
     let more = site.path("more");
     let target = more.join(&site.files[1].0);
@@ -313,7 +313,7 @@ fn passwords_change_by_reload_and_certificates_by_themselves() {
     };
     write("old");
     let web = site.path("web.yml").display().to_string();
-    let mut exporter = Exporter::start_also(&site.config(), &["--web.config.file", &web], &[]);
+    let mut exporter = Exporter::start_as(&site.config(), &["--web.config.file", &web], &[]);
     let address = exporter.address();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let get = |authority: &Authority, password: &str| {

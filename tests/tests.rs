@@ -32,6 +32,7 @@ mod s3_walk;
 mod scale;
 mod semantics;
 mod server;
+mod state_mutations;
 mod store_contract;
 mod text_damage;
 mod text_files;

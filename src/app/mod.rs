@@ -87,7 +87,7 @@ pub fn system_clock() -> Clock {
 
 /// Reads and serves until SIGTERM or SIGINT; reloads on SIGHUP.
 pub fn serve(setup: Setup, listen: &[ListenAddress], reloads: Reloads) -> Result<(), AppError> {
-    let runtime = runtime(blocking_threads(&setup.config))?;
+    let runtime = runtime(local_folders(&setup.config))?;
     let result = runtime.block_on(async {
         let stop = stop_on_signals()?;
         reloads.on_hangup()?;
@@ -117,7 +117,7 @@ pub fn demo(
     }
     let demo = Demo::prepare(dir, rows_per_minute, history, clock.now())?;
     let config = Config::parse("the demo's configuration", &demo.config_toml, &[])?;
-    let runtime = runtime(blocking_threads(&config))?;
+    let runtime = runtime(local_folders(&config))?;
     let result = runtime.block_on(async {
         let stop = stop_on_signals()?;
         let listeners = bind(listen).await?;
@@ -161,17 +161,17 @@ async fn write_logs(mut demo: Demo, clock: Clock, stop: CancellationToken) -> Re
     }
 }
 
-/// Threads that may be blocked: decoders, the ledger and the rest, and what a folder that does not answer may hold. They
-/// come and go with the work; a reload may bring more of it than the configuration has.
-fn blocking_threads(config: &Config) -> usize {
-    let concurrency = usize::try_from(*limits::CONCURRENCY.end()).unwrap_or(usize::MAX);
-    let folders = config.sources.iter().filter(|source| matches!(source.location, Location::Local { .. }));
-    let folders = folders.count().saturating_add(limits::RELOADED_FOLDERS);
-    concurrency + limits::BLOCKING_THREADS + folders * limits::LOCAL_REQUESTS
+/// Sources that are folders of this machine.
+fn local_folders(config: &Config) -> usize {
+    config.sources.iter().filter(|source| matches!(source.location, Location::Local { .. })).count()
 }
 
-/// Two workers serve and wait; the blocking pool decodes and writes the ledger.
-fn runtime(blocking_threads: usize) -> Result<Runtime, AppError> {
+/// Two workers serve and wait; the blocking pool decodes and writes the ledger. Its threads come and go with the work,
+/// which `ingest.concurrency` bounds; a reload may raise that. Folders that do not answer hold their threads for ever.
+fn runtime(local_folders: usize) -> Result<Runtime, AppError> {
+    let concurrency = usize::try_from(*limits::CONCURRENCY.end()).unwrap_or(usize::MAX);
+    let folders = local_folders + limits::RELOADED_FOLDERS;
+    let blocking_threads = concurrency + limits::BLOCKING_THREADS + folders * limits::LOCAL_REQUESTS;
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .max_blocking_threads(blocking_threads)
@@ -247,8 +247,9 @@ pub async fn run_with(
         tracing::warn!("{warning}");
     }
     let web = WebHandle::new(web.options);
-    let begun = begin(config, web.clone(), clock.clone(), stop.clone()).await?;
-    let Some(mut running) = begun else { return Ok(()) };
+    let Some(mut running) = begin(config, web.clone(), clock.clone(), stop.clone()).await? else {
+        return Ok(());
+    };
     let observer = running.observer.clone();
     let watch = tokio::spawn(certificates::watch(web.clone(), observer.clone(), stop.child_token()));
     let server_stop = CancellationToken::new();
@@ -292,7 +293,7 @@ pub async fn run_with(
     died.map_or(Ok(()), Err)
 }
 
-/// Opens the state and starts the ingest loop. `None`: it was stopped before the state was open.
+/// Opens the state and starts the ingest loop, unless it is to end before that.
 async fn begin(
     config: Config,
     web: WebHandle,
@@ -372,7 +373,7 @@ fn observer(exposition: Arc<Exposition>, clock: Clock) -> Observer {
 
 /// Runs a future to its end on a small runtime, for commands that are done in a moment.
 pub fn block_on<T>(future: impl Future<Output = T>) -> Result<T, AppError> {
-    let runtime = runtime(1 + limits::BLOCKING_THREADS)?;
+    let runtime = runtime(1)?;
     let value = runtime.block_on(future);
     runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(value)

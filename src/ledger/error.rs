@@ -55,12 +55,7 @@ pub enum OpenError {
          moving them away without a backup starts over",
         .path.display()
     )]
-    Corrupt {
-        path: PathBuf,
-        detail: String,
-        #[source]
-        source: Option<Cause>,
-    },
+    Corrupt { path: PathBuf, detail: String },
     /// The write-ahead log is there, but not the file that it belongs to.
     #[error(
         "{} is missing but its write-ahead log {} is there: put the file back, or remove the log to start over",
@@ -127,7 +122,8 @@ impl OpenError {
                 Self::Storage { path, source: error.into() }
             }
             // Not a database, malformed, a missing table or column, a value that no version of ours has written.
-            _ => Self::Corrupt { path, detail: error.to_string(), source: Some(error.into()) },
+            // Words of the file may be among those of SQLite: the error stays one line.
+            _ => Self::Corrupt { path, detail: error.to_string().replace(char::is_control, " ") },
         }
     }
 

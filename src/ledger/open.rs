@@ -63,9 +63,7 @@ impl Ledger {
         check_content(&path, &conn)?;
         let reached = Reached::of(&conn).map_err(failed)?;
         mark::check(&path, reached)?;
-        release_log(&conn).map_err(failed)?;
         prepare(&conn).map_err(failed)?;
-        let (sources, classifier_changed) = configure(&conn, options, now).map_err(failed)?;
         let mut ledger = Self {
             conn,
             path: path.clone(),
@@ -80,12 +78,19 @@ impl Ledger {
             mark: Mark::open(&path, reached)?,
             _lock: lock,
         };
+        // What cannot be read to its end is refused before anything of it is changed: reading is part of the transaction.
+        let transaction =
+            Transaction::new_unchecked(&ledger.conn, TransactionBehavior::Immediate).map_err(failed)?;
+        let (sources, classifier_changed) = configure(&transaction, options, now).map_err(failed)?;
         let loaded = ledger.load(&sources).map_err(failed)?;
-        ledger.take_over(loaded);
         let unfinished = ledger.died_over(|id| named(&sources, id)).map_err(|error| match error {
             LedgerError::Storage { source, .. } => failed(source),
             other => damaged(&path, &other.to_string()),
         })?;
+        release_log(&transaction).map_err(failed)?;
+        transaction.commit().map_err(failed)?;
+        use_write_ahead_log(&ledger.conn).map_err(failed)?;
+        ledger.take_over(loaded);
         let fresh = !ledger.snapshot.first_scan_complete;
         Ok((ledger, OpenReport { created, started_over, fresh, classifier_changed, unfinished }))
     }
@@ -253,7 +258,7 @@ fn check_head(path: &Path) -> Result<(), OpenError> {
 }
 
 fn damaged(path: &Path, detail: &str) -> OpenError {
-    OpenError::Corrupt { path: path.to_owned(), detail: detail.to_owned(), source: None }
+    OpenError::Corrupt { path: path.to_owned(), detail: detail.to_owned() }
 }
 
 /// The file is accepted: from here on its write-ahead log is taken into it when it is closed.
@@ -278,6 +283,14 @@ fn check_content(path: &Path, conn: &Connection) -> Result<(), OpenError> {
 
 fn prepare(conn: &Connection) -> rusqlite::Result<()> {
     conn.set_prepared_statement_cache_capacity(STATEMENTS);
+    conn.pragma_update(None, "synchronous", "FULL")?;
+    conn.pragma_update(None, "foreign_keys", true)?;
+    conn.pragma_update(None, "temp_store", "MEMORY")?;
+    conn.query_row(&format!("PRAGMA journal_size_limit = {}", limits::STATE_LOG_BYTES), [], |_| Ok(()))
+}
+
+/// Where the file is not in this mode yet: the mode is part of the file, so this is a change, too.
+fn use_write_ahead_log(conn: &Connection) -> rusqlite::Result<()> {
     // The answer is the mode that is in force; a file system without shared memory keeps the old one.
     let mode: String = conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     if mode != "wal" {
@@ -286,27 +299,21 @@ fn prepare(conn: &Connection) -> rusqlite::Result<()> {
             Some(format!("the journal mode stays {mode}")),
         ));
     }
-    conn.pragma_update(None, "synchronous", "FULL")?;
-    conn.pragma_update(None, "foreign_keys", true)?;
-    conn.pragma_update(None, "temp_store", "MEMORY")?;
-    conn.query_row(&format!("PRAGMA journal_size_limit = {}", limits::STATE_LOG_BYTES), [], |_| Ok(()))
+    Ok(())
 }
 
-/// Brings the file to this version and this configuration. Returns the ids of the configured sources by name, and
-/// whether the classifier is another one.
+/// Inside a transaction, brings the file to this version and this configuration. Returns the ids of the configured
+/// sources by name, and whether the classifier is another one.
 fn configure(
     conn: &Connection,
     options: &Options,
     now: Timestamp,
 ) -> rusqlite::Result<(BTreeMap<Arc<str>, i64>, bool)> {
-    let transaction = Transaction::new_unchecked(conn, TransactionBehavior::Immediate)?;
     let version: i32 = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if version < VERSION {
         migrate(conn, version)?;
     }
-    let noted = note_configuration(conn, options, now)?;
-    transaction.commit()?;
-    Ok(noted)
+    note_configuration(conn, options, now)
 }
 
 /// Writes down what the file has to know of the configuration, inside a transaction.

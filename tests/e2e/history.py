@@ -146,7 +146,9 @@ class Victoria:
         fetch(self.port, "/internal/force_flush", timeout=60.0)
 
     def at(self, expression, moment):
-        path = "/api/v1/query?" + urlencode({"query": expression, "time": moment, "nocache": 1, "step": "1d"})
+        """Asks a second later, between two samples: VictoriaMetrics 1.79 now and then leaves out, after some loads and for
+        single series, a sample that stands at the very end of what is asked for, though its export has it."""
+        path = "/api/v1/query?" + urlencode({"query": expression, "time": moment + 1, "nocache": 1, "step": "1d"})
         answer = json.loads(fetch(self.port, path, timeout=60.0)[2])
         return [(series["metric"], series["value"]) for series in answer["data"]["result"]]
 
@@ -171,20 +173,20 @@ def run(options, folder):
     others = []
     try:
         state = folder / "demo" / "flowcost.db"
-        now = datetime.datetime.now(datetime.timezone.utc)
-        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        # The last midnight whose hours are all settled, however short ago midnight was.
+        settled = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(hours=1)
+        midnight = settled.replace(hour=0, minute=0, second=0, microsecond=0)
         to = midnight.strftime("%Y-%m-%dT%H:%M:%SZ")
         last = int(midnight.timestamp())
         days = [last - back * DAY for back in range(DAYS - 1, 0, -1)]
-        first = ledger_day(state, last - DAYS * DAY)
-        if not first:
-            raise Failure("the demo has no history")
+        if not all(ledger_day(state, day) for day in days):
+            raise Failure("the demo has days without traffic")
         for step in ("5m", "1h"):
             text = export(options.exporter, folder, port, step, to)
             data = folder / f"prometheus-{step}"
             data.mkdir()
             blocks(options.promtool, text, data / "tsdb")
-            prometheus = Prometheus(options.prometheus, data, port, ["--storage.tsdb.retention.time=10y"])
+            prometheus = Prometheus(options.prometheus, data, port, flags=["--storage.tsdb.retention.time=10y"])
             others.append(prometheus.process)
             series = sum(compare_day(prometheus.at, f"Prometheus, {step}", state, day) for day in days)
             check_seam(prometheus, port)

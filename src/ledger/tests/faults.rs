@@ -13,9 +13,8 @@ fn batch(round: i64) -> Vec<Settled> {
 
 /// A commit that fails in a way, and the same commit afterwards.
 fn fails_without_trace(name: &str, fault: impl Fn(&Connection), repair: impl Fn(&Connection)) {
-    let place = Place::new();
-    let mut ledger = place.open();
-    let mut twin = Place::new().open();
+    let (place, other) = (Place::new(), Place::new());
+    let (mut ledger, mut twin) = (place.open(), other.open());
     for each in [&mut ledger, &mut twin] {
         each.commit(&batch(1), NOW).unwrap();
         each.begin_decoding(&candidate(&partition(2), "r2-2")).unwrap();

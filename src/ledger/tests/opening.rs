@@ -56,6 +56,23 @@ fn a_missing_folder() {
     assert!(matches!(&error, OpenError::FolderMissing { folder } if folder.ends_with("no")), "{error}");
 }
 
+/// SQLite finds nothing wrong with it, and the configuration has changed since: that must not be written down first.
+#[test]
+fn content_that_means_nothing_is_refused_before_anything_is_written() {
+    for journal in ["WAL", "DELETE"] {
+        let place = filled();
+        let conn = Connection::open(place.path()).unwrap();
+        conn.execute("UPDATE record_count SET outcome = 'eaten'", []).unwrap();
+        conn.query_row(&format!("PRAGMA journal_mode = {journal}"), [], |_| Ok(())).unwrap();
+        conn.close().unwrap();
+        let before = fs::read(place.path()).unwrap();
+        let changed = Options { classifier_fingerprint: "another".to_owned(), ..options() };
+        let error = Ledger::open(&place.path(), &changed, NOW).unwrap_err();
+        assert!(error.to_string().contains("flowcost.db"), "{error}");
+        assert!(fs::read(place.path()).unwrap() == before, "{journal}: a refused file is not touched");
+    }
+}
+
 #[test]
 fn an_empty_file() {
     let place = Place::new();
