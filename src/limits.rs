@@ -184,6 +184,9 @@ pub const STORE_STALL_BYTES: usize = 64 << 10;
 /// Folders below the root of a local store that are entered. The deepest AWS layout with a template is half of it.
 pub const LOCAL_DEPTH: usize = 32;
 
+/// Local folders that reloads may bring, for which threads are kept ready in name only.
+pub const RELOADED_FOLDERS: usize = 8;
+
 /// Requests to one local folder at a time. A mount that does not answer keeps their threads for ever, and no more.
 pub const LOCAL_REQUESTS: usize = 8;
 

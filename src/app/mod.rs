@@ -170,7 +170,8 @@ fn local_folders(config: &Config) -> usize {
 /// which `ingest.concurrency` bounds; a reload may raise that. Folders that do not answer hold their threads for ever.
 fn runtime(local_folders: usize) -> Result<Runtime, AppError> {
     let concurrency = usize::try_from(*limits::CONCURRENCY.end()).unwrap_or(usize::MAX);
-    let blocking_threads = concurrency + limits::BLOCKING_THREADS + local_folders * limits::LOCAL_REQUESTS;
+    let folders = local_folders + limits::RELOADED_FOLDERS;
+    let blocking_threads = concurrency + limits::BLOCKING_THREADS + folders * limits::LOCAL_REQUESTS;
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .max_blocking_threads(blocking_threads)

@@ -7,6 +7,7 @@
 
 mod auth;
 mod headers;
+mod names;
 mod rate;
 mod san;
 mod tls;
@@ -19,8 +20,9 @@ use std::{
 pub use auth::PasswordHash;
 pub(super) use auth::Verdict;
 pub use headers::SecurityHeader;
+pub use names::{CipherSuite, ClientAuth, Curve, TlsVersion};
 pub use rate::RateLimit;
-pub use tls::{CipherSuite, ClientAuth, Curve, Material, Pem, Tls, TlsFault, TlsOptions, TlsVersion};
+pub use tls::{Material, Pem, Tls, TlsFault, TlsOptions};
 
 use auth::Auth;
 use rate::Bucket;
