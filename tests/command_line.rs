@@ -87,3 +87,18 @@ fn help_and_version_are_no_errors() {
         assert!(text(&output.stdout).contains("flowcost-exporter"));
     }
 }
+
+/// The writer of sample logs must not outlive what serves them.
+#[test]
+fn a_demo_that_cannot_use_its_state_ends_and_says_why() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let folder = dir.path().display().to_string();
+    std::fs::write(dir.path().join("flowcost.db"), "not a database, but long enough to look like one")
+        .unwrap();
+    let arguments = ["demo", "--dir", &folder, "--web.listen-address", "127.0.0.1:0"];
+    let mut child = Command::new("timeout");
+    child.args(["60", env!("CARGO_BIN_EXE_flowcost-exporter")]).args(arguments);
+    let output = child.output().expect("the program runs");
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("flowcost.db"), "{}", text(&output.stderr));
+}

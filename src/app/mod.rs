@@ -125,7 +125,9 @@ pub fn demo(
             say(&demo::banner(address, &demo.dir));
         }
         let writer = tokio::spawn(write_logs(demo, clock.clone(), stop.clone()));
-        let served = run(config, listeners, clock, stop).await;
+        let served = run(config, listeners, clock, stop.clone()).await;
+        // It may have ended by itself: then nobody else stops the writer.
+        stop.cancel();
         let written = writer.await.unwrap_or_else(|error| {
             Err(AppError::Dead { task: "writer of sample logs", why: error.to_string() })
         });
