@@ -2,9 +2,14 @@
 //!
 //! Refuses to know what a configuration means and what a command does: it only says which command, with which flags.
 
-use std::{ffi::OsString, fmt, net::IpAddr, num::NonZeroU32, path::PathBuf, str::FromStr};
+mod export;
+
+use std::{ffi::OsString, fmt, net::IpAddr, num::NonZeroU32, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use self::export::{ExportHistoryArgs, ExtraLabel, ExtraLabelError, HistoryFormat, HistoryStep};
+use crate::{limits, model::Timestamp};
 
 /// Exit code of a run that failed.
 pub const EXIT_RUNTIME: u8 = 1;
@@ -38,9 +43,12 @@ pub struct Flags {
     /// Address to serve on; may be given several times [default: :9843, in the demo 127.0.0.1:9843].
     #[arg(long = "web.listen-address", value_name = "HOST:PORT", global = true)]
     listen: Vec<ListenAddress>,
-    /// TLS and authentication; not supported by this version.
+    /// TLS and authentication, in YAML, in the format of the Prometheus exporters.
     #[arg(long = "web.config.file", value_name = "FILE", global = true)]
-    web_config_file: Option<PathBuf>,
+    pub web_config_file: Option<PathBuf>,
+    /// Let POST requests to /-/reload reload the configuration, as SIGHUP does.
+    #[arg(long = "web.enable-lifecycle", global = true)]
+    pub web_enable_lifecycle: bool,
     /// Least severe messages to log.
     #[arg(long = "log.level", value_name = "LEVEL", value_enum, default_value_t = LogLevel::Info, global = true)]
     pub log_level: LogLevel,
@@ -60,6 +68,8 @@ pub enum Command {
     Check(CheckArgs),
     /// See the objects that could not be read; have them read again, or give them up.
     Quarantine(QuarantineArgs),
+    /// Write the hourly ledger to stdout as OpenMetrics with timestamps, to be loaded into Prometheus or VictoriaMetrics.
+    ExportHistory(ExportHistoryArgs),
     /// Ask a running exporter whether it is healthy; for containers without a shell.
     Healthcheck(HealthcheckArgs),
 }
@@ -81,6 +91,20 @@ pub struct DemoArgs {
     /// Flow records to write per minute.
     #[arg(long, value_name = "N")]
     pub rows_per_minute: Option<NonZeroU32>,
+    /// Past of a new folder, such as 60d; beyond two days with one file an hour, and with a change half-way that keeps
+    /// more traffic inside the zones [default: 2d].
+    #[arg(long, value_name = "DURATION", value_parser = history)]
+    pub history: Option<Duration>,
+}
+
+/// How long a past the demo can have.
+fn history(text: &str) -> Result<Duration, String> {
+    let length = humantime::parse_duration(text).map_err(|error| format!("{error}; write such as 60d"))?;
+    if limits::DEMO_HISTORY.contains(&length) {
+        return Ok(length);
+    }
+    let days = |length: &Duration| length.as_secs() / 86_400;
+    Err(format!("write {}d to {}d", days(limits::DEMO_HISTORY.start()), days(limits::DEMO_HISTORY.end())))
 }
 
 /// Flags of `check`.
@@ -209,7 +233,7 @@ impl fmt::Display for ListenAddress {
 }
 
 /// A flag that is missing or cannot be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UsageError {
     /// The command needs a configuration.
     #[error(
@@ -219,12 +243,26 @@ pub enum UsageError {
          config/minimal.toml is the shortest configuration, config/flowcost.toml explains every key."
     )]
     NoConfigFile,
-    /// TLS and authentication are not there yet; to ignore the flag would be to serve unprotected.
+    /// The demo has nothing to protect and no file to reload; to ignore the flag would be to serve unprotected.
     #[error(
-        "--web.config.file is not supported by this version: it serves without TLS and authentication. \
-         Remove the flag, and listen on 127.0.0.1 behind a proxy where the metrics must be protected"
+        "{flag} is not for the demo, which serves plain HTTP on loopback and has no configuration: remove the flag"
     )]
-    WebConfigFile,
+    NotInDemo {
+        /// As typed.
+        flag: &'static str,
+    },
+    /// No moment lies in the range.
+    #[error("--from {from} is not before --to {to}")]
+    #[allow(missing_docs, reason = "named by the message")]
+    EmptyRange { from: Timestamp, to: Timestamp },
+    /// A series can have a label once.
+    #[error("--label {name} is there twice")]
+    #[allow(missing_docs, reason = "named by the message")]
+    LabelTwice { name: String },
+    /// More labels than a scrape would add.
+    #[error("--label is there {labels} times, at most {} are allowed", limits::EXPORT_LABELS)]
+    #[allow(missing_docs, reason = "named by the message")]
+    TooManyLabels { labels: usize },
 }
 
 impl Cli {
@@ -240,11 +278,16 @@ impl Cli {
 }
 
 impl Flags {
-    /// Refuses flags that this version knows but cannot honour.
-    pub fn reject_unsupported(&self) -> Result<(), UsageError> {
-        match self.web_config_file {
-            Some(_) => Err(UsageError::WebConfigFile),
-            None => Ok(()),
+    /// Refuses flags that a command knows but cannot honour.
+    pub fn reject_unsupported(&self, command: &Command) -> Result<(), UsageError> {
+        match command {
+            Command::Demo(_) if self.web_config_file.is_some() => {
+                Err(UsageError::NotInDemo { flag: "--web.config.file" })
+            }
+            Command::Demo(_) if self.web_enable_lifecycle => {
+                Err(UsageError::NotInDemo { flag: "--web.enable-lifecycle" })
+            }
+            _ => Ok(()),
         }
     }
 
@@ -289,7 +332,8 @@ mod tests {
             assert_eq!(cli.flags.log_level, LogLevel::Debug, "{words}");
         }
         let cli = read("demo --dir x --rows-per-minute 600 --log.format json").unwrap();
-        let demo = DemoArgs { dir: Some(PathBuf::from("x")), rows_per_minute: NonZeroU32::new(600) };
+        let demo =
+            DemoArgs { dir: Some(PathBuf::from("x")), rows_per_minute: NonZeroU32::new(600), history: None };
         assert_eq!(cli.command(), Command::Demo(demo));
         assert_eq!(cli.flags.log_format, LogFormat::Json);
     }
@@ -348,9 +392,14 @@ mod tests {
     fn what_is_missing_or_not_supported_is_said() {
         let cli = read("serve").unwrap();
         assert_eq!(cli.flags.config_file(), Err(UsageError::NoConfigFile));
-        assert_eq!(cli.flags.reject_unsupported(), Ok(()));
-        let cli = read("check --web.config.file web.yml").unwrap();
-        assert_eq!(cli.flags.reject_unsupported(), Err(UsageError::WebConfigFile));
+        assert_eq!(cli.flags.reject_unsupported(&cli.command()), Ok(()));
+        for flag in ["--web.config.file web.yml", "--web.enable-lifecycle"] {
+            let cli = read(&format!("serve {flag}")).unwrap();
+            assert_eq!(cli.flags.reject_unsupported(&cli.command()), Ok(()));
+            let cli = read(&format!("demo {flag}")).unwrap();
+            let refused = cli.flags.reject_unsupported(&cli.command()).unwrap_err();
+            assert_eq!(refused, UsageError::NotInDemo { flag: flag.split(' ').next().unwrap() });
+        }
     }
 
     #[test]

@@ -34,6 +34,30 @@ impl ScanKind {
     }
 }
 
+/// How far a source has come with its present backlog: everything that was found since nothing was left to read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Objects, settled ones included. Grows until all are `listed`.
+    pub objects: u64,
+    /// Those of them that are settled.
+    pub settled: u64,
+    /// Records of these.
+    pub records: u64,
+    /// All of the backlog has been found.
+    pub listed: bool,
+    /// Since it began.
+    pub elapsed: Duration,
+    /// Until its end, if it goes on like this; `None` while that cannot be known.
+    pub remaining: Option<Duration>,
+}
+
+impl Progress {
+    /// Of 100 objects so many are settled.
+    pub fn percent(&self) -> u64 {
+        self.settled.saturating_mul(100).checked_div(self.objects).unwrap_or(100)
+    }
+}
+
 /// One thing that happened.
 #[derive(Debug, Clone)]
 #[allow(missing_docs, reason = "the fields are the log fields, named once here")]
@@ -44,8 +68,12 @@ pub enum Event {
     ScanFinished { source: Arc<str>, kind: ScanKind, listed: u64, found: u64, duration: Duration },
     /// A source could not be listed to its end. What was found until then is kept.
     ScanFailed { source: Arc<str>, kind: ScanKind, reason: FailureReason, error: String, retry_in: Duration },
-    /// Number of objects of a source that are found but not settled.
-    Pending { source: Arc<str>, objects: u64 },
+    /// Number of objects of a source that are found but not settled, and how far it has come.
+    Pending { source: Arc<str>, objects: u64, progress: Progress },
+    /// A backlog takes its time: a sign of life.
+    BacklogProgress { source: Arc<str>, progress: Progress },
+    /// Such a backlog is read.
+    BacklogRead { source: Arc<str>, progress: Progress },
     /// An object cannot be read now and will be tried again.
     ObjectPutBack {
         source: Arc<str>,
@@ -74,6 +102,8 @@ pub enum Event {
     CommitFailed { error: String, retry_in: Duration },
     /// Every source has been read once: the flow families are shown from here on.
     FirstScanComplete { objects: u64 },
+    /// The state file is missing although there had been one.
+    StartedOver,
     /// Zones, port groups, NAT gateways or counting rules differ from those of the last run.
     ClassifierChanged,
     /// The records show the az_id of a zone that is configured without one.
@@ -88,6 +118,14 @@ pub enum Event {
     PartitionsSealed { partitions: u64 },
     /// Hours older than the ledger keeps are only in the totals now.
     HoursFolded { hours: u64 },
+    /// The configuration was read again and is in force.
+    ConfigReloaded,
+    /// The configuration was read again and cannot be used; the one before stays in force.
+    ConfigReloadFailed { error: String },
+    /// The web server's certificates were replaced on the disk, and new connections get the new ones.
+    CertificatesReloaded,
+    /// The web server's certificates were replaced on the disk by some that cannot be used.
+    CertificatesKept { error: String },
 }
 
 impl Event {
@@ -115,7 +153,21 @@ impl Event {
                 let kind = kind.as_str();
                 error!(%source, kind, reason = reason.as_str(), %error, retry_in, "scan failed, what was found is kept");
             }
-            Self::Pending { source, objects } => trace!(%source, objects, "objects pending"),
+            Self::Pending { source, objects, .. } => trace!(%source, objects, "objects pending"),
+            Self::BacklogProgress { source, progress } => {
+                let Progress { objects, settled, records, listed, remaining, .. } = *progress;
+                let percent = progress.percent();
+                let eta = match remaining {
+                    Some(time) => time.as_secs().to_string(),
+                    None => "unknown".to_owned(),
+                };
+                let message = if listed { "reading" } else { "reading, and still listing" };
+                info!(%source, settled, objects, percent, records, eta_seconds = %eta, "{message}");
+            }
+            Self::BacklogRead { source, progress } => {
+                let Progress { settled, records, elapsed, .. } = *progress;
+                info!(%source, settled, records, seconds = elapsed.as_secs(), "backlog read");
+            }
             Self::ObjectPutBack { source, object, reason, error, retry_in } => {
                 let retry_in = retry_in.as_secs();
                 warn!(%source, %object, reason = reason.as_str(), %error, retry_in, "object not read, will be tried again");
@@ -145,6 +197,10 @@ impl Event {
                 error!(%error, retry_in, "commit failed: ingest waits, the last committed state stays served");
             }
             Self::FirstScanComplete { objects } => info!(objects, "first full scan committed, ready"),
+            Self::StartedOver => {
+                let advice = "if that was not meant, stop, remove the new file and put the old one back";
+                warn!(advice, "the state file was missing although there had been one: counting begins anew");
+            }
             Self::ClassifierChanged => {
                 info!(
                     "zones, port groups, NAT gateways or counting have changed: new traffic gets the new labels"
@@ -166,6 +222,14 @@ impl Event {
                 warn!("limits.series is reached: new label sets are counted in the series \"other\"");
             }
             Self::PartitionsSealed { partitions } => debug!(partitions, "partitions sealed"),
+            Self::ConfigReloaded => info!("configuration reloaded"),
+            Self::ConfigReloadFailed { error } => {
+                error!(%error, "configuration not reloaded, the one before stays in force");
+            }
+            Self::CertificatesReloaded => info!("certificates reloaded"),
+            Self::CertificatesKept { error } => {
+                error!(%error, "certificates on the disk cannot be used, the ones before stay in force");
+            }
             Self::HoursFolded { hours } => info!(hours, "hours older than 400 days folded into the totals"),
         }
     }

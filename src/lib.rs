@@ -54,6 +54,8 @@ pub mod check;
 
 pub mod quarantine;
 
+pub mod history;
+
 pub mod config;
 
 pub mod cli;

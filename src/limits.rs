@@ -213,6 +213,12 @@ pub const STORE_STALL_BYTES: usize = 64 << 10;
 /// Folders below the root of a local store that are entered. The deepest AWS layout with a template is half of it.
 pub const LOCAL_DEPTH: usize = 32;
 
+/// Local folders that reloads may bring, for which threads are kept ready in name only.
+pub const RELOADED_FOLDERS: usize = 8;
+
+/// Requests to one local folder at a time. A mount that does not answer keeps their threads for ever, and no more.
+pub const LOCAL_REQUESTS: usize = 8;
+
 /// Deadline of one listing page.
 pub const LIST_DEADLINE: Duration = Duration::from_secs(60);
 
@@ -259,9 +265,16 @@ pub const CONNECTIONS: usize = 512;
 /// that a scrape may take by default, so that idle sockets cannot keep a scraper out.
 pub const CONNECTION_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Scrapes that are under way at a time; one more is told to come back. Bounds the memory of responses that are not
-/// read: 10,000 series are some 10 MB.
+/// Scrapes that are under way at a time; one more waits. Bounds the memory of responses that are not read: 10,000
+/// series are some 10 MB.
 pub const SCRAPES: usize = 16;
+
+/// How long a scrape waits for a place before those that have not been read to their end in all that time are cut, and
+/// how long after that before it is told to come back. Both together are short against the 10 s of a scrape.
+pub const SCRAPE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Time for a TLS handshake: three round trips over the slowest usable link.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Bytes handed to a connection at a time, so that a response leaves the count of [`SCRAPES`] only when it is sent.
 pub const RESPONSE_CHUNK: usize = 64 << 10;
@@ -272,11 +285,33 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 /// Time for a request's headers to arrive, and for an idle connection to send the next request.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Longest life of one connection without a finished response.
-pub const CONNECTION_TIMEOUT: Duration = Duration::from_secs(120);
+/// Longest time for the answer to a request, its sending included: longer than any scrape may take that is repeated
+/// every minute.
+pub const CONNECTION_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Bytes of request headers.
 pub const HEADER_BYTES: usize = 16 << 10;
+
+/// Bytes of a file with certificates or a key. A chain has some kilobytes; a bundle of every public CA is a fifth of it.
+pub const PEM_BYTES: u64 = 1 << 20;
+
+/// Cost of a bcrypt hash: each step doubles the time. 10 takes some 60 ms, 16 some 4 s.
+pub const BCRYPT_COST: std::ops::RangeInclusive<u32> = 4..=16;
+
+/// Passwords that are compared at a time: guessers get one processor at the most.
+pub const PASSWORDS_COMPARED: usize = 1;
+
+/// How long a password waits for being compared before its sender is told to come back.
+pub const PASSWORD_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Wrong passwords that are remembered, 32 bytes each; right ones are remembered apart.
+pub const PASSWORDS_KNOWN: usize = 128;
+
+/// How often the files of certificates are looked at. Three small files; a client of the next second gets the new one.
+pub const CERTIFICATES_EVERY: Duration = Duration::from_secs(1);
+
+/// Sources that reloads took away and whose counters are kept, should they come back.
+pub const RETIRED_SOURCES: usize = 256;
 
 /// Time that open requests and the running commit get after SIGTERM. Below Kubernetes' 30 s grace period.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
@@ -289,6 +324,10 @@ pub const NAME_CHARS: usize = 128;
 
 /// Records a minute that the demo writes at most: a file covers up to five minutes and is built in memory.
 pub const DEMO_ROWS_PER_MINUTE: u32 = 100_000;
+
+/// Past of a new demo folder: the usual two days at least, what the ledger keeps at the most.
+pub const DEMO_HISTORY: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(2 * 86_400)..=Duration::from_secs(400 * 86_400);
 
 /// Bytes of a configuration file. A thousand zones are a tenth of it.
 pub const CONFIG_BYTES: u64 = 1 << 20;
@@ -341,6 +380,21 @@ pub const BLOCKING_THREADS: usize = 8;
 
 /// How often the demo writes a file.
 pub const DEMO_FILE_EVERY: Duration = Duration::from_secs(3);
+
+/// How often the log tells how far a backlog has come.
+pub const PROGRESS_EVERY: Duration = Duration::from_secs(30);
+
+/// Percentage after which it tells earlier.
+pub const PROGRESS_PERCENT: u64 = 5;
+
+/// How often it tells at the most: a backlog that is read sooner needs no word.
+pub const PROGRESS_PAUSE: Duration = Duration::from_secs(5);
+
+/// Bytes of an export that are written at a time: a line is some 150.
+pub const EXPORT_BUFFER_BYTES: usize = 64 << 10;
+
+/// Extra labels that an export can give its series.
+pub const EXPORT_LABELS: usize = 16;
 
 /// Accounts and regions of a source that `check --reach` names.
 pub const REACH_ROOTS: usize = 20;

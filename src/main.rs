@@ -1,16 +1,22 @@
 //! flowcost-exporter: parse, dispatch, exit code.
 
-use std::{error::Error, io::Write as _, process::ExitCode};
+use std::{
+    error::Error,
+    io::{BufWriter, Write as _},
+    process::ExitCode,
+    sync::Arc,
+};
 
 use flowcost_exporter::{
-    app::{self, AppError},
+    app::{self, AppError, Loader, Reloads},
     check,
     cli::{
-        CheckArgs, Cli, Command, DemoArgs, EXIT_RUNTIME, EXIT_USAGE, Flags, ListenHost, QuarantineAction,
-        UsageError,
+        CheckArgs, Cli, Command, DemoArgs, EXIT_RUNTIME, EXIT_USAGE, ExportHistoryArgs, Flags, ListenHost,
+        QuarantineAction, UsageError,
     },
-    config::{self, Config, ConfigError},
+    config::{self, Config, ConfigError, Setup, SetupError},
     demo, healthcheck,
+    history::{self, HistoryError},
     ledger::Request,
     limits,
     quarantine::{self, QuarantineError},
@@ -33,13 +39,15 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<(), Failure> {
     let flags = &cli.flags;
-    flags.reject_unsupported()?;
+    let command = cli.command();
+    flags.reject_unsupported(&command)?;
     let _logging = app::start_logging(flags.log_level, flags.log_format);
-    match cli.command() {
-        Command::Serve => Ok(app::serve(load(flags)?, &flags.listen_addresses(ListenHost::All))?),
+    match command {
+        Command::Serve => serve(flags),
         Command::Demo(args) => demo(args, flags),
-        Command::Check(args) => check(&load(flags)?, &args),
+        Command::Check(args) => check(&load_all(flags)?, &args),
         Command::Quarantine(args) => quarantine(&load(flags)?, args.action),
+        Command::ExportHistory(args) => export_history(flags, &args),
         Command::Healthcheck(args) => Ok(healthcheck::check(&args.url, limits::HEALTHCHECK_TIMEOUT)?),
     }
 }
@@ -48,15 +56,30 @@ fn load(flags: &Flags) -> Result<Config, Failure> {
     Ok(Config::load(flags.config_file()?, &config::environment())?)
 }
 
+/// The configuration with that of the web server.
+fn load_all(flags: &Flags) -> Result<Setup, Failure> {
+    let web = flags.web_config_file.as_deref();
+    Ok(Setup::load(flags.config_file()?, web, &config::environment())?)
+}
+
+fn serve(flags: &Flags) -> Result<(), Failure> {
+    let setup = load_all(flags)?;
+    let (file, web) = (flags.config_file()?.clone(), flags.web_config_file.clone());
+    let again: Loader = Arc::new(move || Setup::load(&file, web.as_deref(), &config::environment()));
+    let reloads = Reloads::new(again, flags.web_enable_lifecycle);
+    Ok(app::serve(setup, &flags.listen_addresses(ListenHost::All), reloads)?)
+}
+
 fn demo(args: DemoArgs, flags: &Flags) -> Result<(), Failure> {
     let rows = args.rows_per_minute.map_or(demo::ROWS_PER_MINUTE, std::num::NonZeroU32::get);
     let loopback = ListenHost::Ip(std::net::Ipv4Addr::LOCALHOST.into());
-    Ok(app::demo(args.dir, rows, &flags.listen_addresses(loopback), say)?)
+    Ok(app::demo(args.dir, rows, args.history, &flags.listen_addresses(loopback), say)?)
 }
 
 /// Says what the configuration means; with `--reach`, also what its sources hold.
-fn check(config: &Config, args: &CheckArgs) -> Result<(), Failure> {
-    say(&config.to_string());
+fn check(setup: &Setup, args: &CheckArgs) -> Result<(), Failure> {
+    let Setup { config, web } = setup;
+    say(&format!("{config}{web}"));
     if args.reach {
         let reach = app::block_on(check::reach(config, app::system_clock().now()))?;
         say(&reach.text);
@@ -75,6 +98,23 @@ fn quarantine(config: &Config, action: QuarantineAction) -> Result<(), Failure> 
         QuarantineAction::Drop(which) => quarantine::ask(config, Request::Drop, &which)?,
     };
     say(&text);
+    Ok(())
+}
+
+/// The history goes to stdout, and what there is to say of it to the log.
+fn export_history(flags: &Flags, args: &ExportHistoryArgs) -> Result<(), Failure> {
+    args.check()?;
+    let config = load(flags)?;
+    let out = BufWriter::with_capacity(limits::EXPORT_BUFFER_BYTES, std::io::stdout().lock());
+    match history::export(&config, args, app::system_clock().now(), out) {
+        Ok(done) if done.hours.is_empty() => tracing::warn!("no closed hour in this range, nothing exported"),
+        Ok(done) => {
+            let (from, to) = (done.hours.start.start(), done.hours.end.start());
+            tracing::info!(%from, %to, series = done.series, samples = done.samples, "history exported");
+        }
+        Err(error) if error.is_closed_pipe() => {}
+        Err(error) => return Err(error.into()),
+    }
     Ok(())
 }
 
@@ -121,6 +161,12 @@ impl From<ConfigError> for Failure {
     }
 }
 
+impl From<SetupError> for Failure {
+    fn from(error: SetupError) -> Self {
+        Self::Usage(Box::new(error))
+    }
+}
+
 impl From<AppError> for Failure {
     fn from(error: AppError) -> Self {
         Self::Runtime(Box::new(error))
@@ -129,6 +175,12 @@ impl From<AppError> for Failure {
 
 impl From<QuarantineError> for Failure {
     fn from(error: QuarantineError) -> Self {
+        Self::Runtime(Box::new(error))
+    }
+}
+
+impl From<HistoryError> for Failure {
+    fn from(error: HistoryError) -> Self {
         Self::Runtime(Box::new(error))
     }
 }

@@ -9,7 +9,7 @@ use std::{
 /// Ranks from the top down. A module uses modules of lower ranks only; within a rank nobody knows each other, but for
 /// those that stand in one inner list.
 const RANKS: &[&[&str]] = &[
-    &["main", "cli", "config", "app", "demo", "check", "quarantine", "healthcheck"],
+    &["main", "cli", "config", "app", "demo", "check", "quarantine", "history", "healthcheck"],
     &["pipeline"],
     &["discover", "fetch", "accumulate", "ledger", "expose"],
     &["store", "decode", "classify", "pricing", "event"],
@@ -31,7 +31,11 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("prometheus_client", &["expose/"]),
     ("hyper::", &["expose/"]),
     ("hyper_util", &["expose/"]),
+    ("rustls::", &["expose/web/", "healthcheck.rs"]),
+    ("bcrypt::", &["expose/web/"]),
+    ("base64::", &["expose/web/"]),
     ("figment", &["config.rs", "config/"]),
+    ("serde_saphyr", &["config/"]),
     ("rusqlite", &["ledger/"]),
     ("tokio::spawn", &["app.rs", "app/"]),
     ("SystemTime::now", &["app.rs", "app/"]),
@@ -155,8 +159,74 @@ fn stages_do_not_log() {
     assert!(wrong.is_empty(), "these should return a value or an event: {wrong:?}");
 }
 
+/// The table of what must be survived: every case has its defence and its test, both of which are there, and each test
+/// was seen to fail without the defence.
+#[test]
+fn every_hostile_case_has_a_defence_and_a_test_that_are_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("ARCHITECTURE.md")).expect("ARCHITECTURE.md");
+    let (_, section) = text.split_once("\n## Hostile cases\n").expect("its section");
+    let section = section.split("\n## ").next().expect("its text");
+    let mut cases = std::collections::BTreeSet::new();
+    let mut wrong = Vec::new();
+    for row in section.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| case")) {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let [case, defence, tests, red] = cells[..] else { panic!("a row of {} cells: {row}", cells.len()) };
+        let number = case.split_once(' ').and_then(|(number, _)| number.parse::<u32>().ok());
+        cases.insert(number.unwrap_or_else(|| panic!("no number: {row}")));
+        for file in quoted(defence) {
+            if !root.join("src").join(file).exists() {
+                wrong.push(format!("{case}: there is no src/{file}"));
+            }
+        }
+        for test in quoted(tests) {
+            if !is_test(root, test) {
+                wrong.push(format!("{case}: there is no test {test}"));
+            }
+        }
+        if quoted(defence).next().is_none()
+            || quoted(tests).next().is_none()
+            || !matches!(red, "yes" | "before")
+        {
+            wrong.push(format!("{case}: a cell is empty"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert_eq!(cases, (1..=42).collect());
+}
+
+/// What stands in backticks.
+fn quoted(cell: &str) -> impl Iterator<Item = &str> {
+    cell.split('`').skip(1).step_by(2)
+}
+
+/// Whether a test of this name, `file::function` or `module::tests::function`, is in its file.
+fn is_test(root: &Path, name: &str) -> bool {
+    let Some((path, function)) = name.rsplit_once("::") else { return false };
+    let path = path.replace("::", "/");
+    let inner = path.trim_end_matches("/tests");
+    let files = [
+        format!("tests/{path}.rs"),
+        format!("src/{path}.rs"),
+        format!("src/{inner}.rs"),
+        format!("src/{inner}/mod.rs"),
+        format!("src/{inner}_tests.rs"),
+    ];
+    files.iter().filter_map(|file| fs::read_to_string(root.join(file)).ok()).any(|text| {
+        text.match_indices(&format!("fn {function}(")).any(|(at, _)| {
+            let before: Vec<&str> = text[..at].lines().rev().take(4).map(str::trim).collect();
+            before.iter().any(|line| line.starts_with("#[test]") || line.starts_with("#[tokio::test"))
+        })
+    })
+}
+
 #[test]
 fn the_checks_see_what_they_look_for() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    assert!(is_test(root, "architecture::the_checks_see_what_they_look_for"));
+    assert!(is_test(root, "ledger::tests::opening::an_empty_file"));
+    assert!(!is_test(root, "architecture::quoted") && !is_test(root, "ledger::tests::opening::no_such_test"));
+    assert_eq!(quoted("a `b` c `d::e`").collect::<Vec<_>>(), ["b", "d::e"]);
     assert_eq!(uses("use crate::{model::{A, B}, store::C};"), ["model", "store"]);
     assert_eq!(uses("crate::ledger::Ledger"), ["ledger"]);
     assert_eq!(code("a // tokio::spawn\n#[cfg(test)]\nmod tests { x }"), "a ");

@@ -55,7 +55,7 @@ fn slot_in_name(path: &Path) -> (String, String) {
 fn two_days_of_history_are_written_fast_and_can_be_read_back() {
     let dir = tempfile::tempdir().unwrap();
     let begin = Instant::now();
-    let mut demo = Demo::prepare(Some(dir.path().to_owned()), 600, NOW).unwrap();
+    let mut demo = Demo::prepare(Some(dir.path().to_owned()), 600, None, NOW).unwrap();
     let elapsed = begin.elapsed();
     let size: u64 = demo.history.iter().map(|path| path.metadata().unwrap().len()).sum();
     println!("{} files, {size} bytes, {elapsed:?}", demo.history.len());

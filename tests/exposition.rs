@@ -11,7 +11,7 @@ use std::{
 };
 
 use flowcost_exporter::{
-    event::{Event, ScanKind},
+    event::{Event, Progress, ScanKind},
     expose::{BuildInfo, Exposition, Format, ProcessStats, Static, catalog},
     model::{
         Charge, ChargeCounts, FlowCounts, FlowKey, Gigabyte, Hour, NanoUsd, NatDirection, ObjectOutcome,
@@ -84,6 +84,7 @@ pub(crate) fn settings() -> Static {
     let price = |nanos| Price { per_gigabyte: NanoUsd(nanos), unit: Gigabyte::Binary };
     let region: Arc<str> = Arc::from("ap-northeast-1");
     Static {
+        loaded_at: Timestamp(NOW.0 - 3_600),
         build: BuildInfo { version: "1.2.3".to_owned(), revision: "0123abc".to_owned() },
         sources: BTreeSet::from([Arc::from("eks-ops"), Arc::from("new & <empty>")]),
         prices: BTreeMap::from([
@@ -111,6 +112,14 @@ fn exposition() -> Exposition {
     let exposition = Exposition::new(settings());
     exposition.publish(Arc::new(snapshot()));
     let source: Arc<str> = Arc::from("eks-ops");
+    let progress = Progress {
+        objects: 12,
+        settled: 8,
+        records: 9_000,
+        listed: true,
+        elapsed: Duration::from_secs(20),
+        remaining: Some(Duration::from_secs(10)),
+    };
     let events = [
         Event::StoreRequest { source: source.clone(), operation: Operation::List, failure: None },
         Event::StoreRequest {
@@ -125,7 +134,7 @@ fn exposition() -> Exposition {
             found: 1,
             duration: Duration::from_millis(420),
         },
-        Event::Pending { source, objects: 4 },
+        Event::Pending { source, objects: 4, progress },
     ];
     for event in &events {
         exposition.observe(event, Timestamp(NOW.0 - 60));
@@ -184,13 +193,24 @@ fn a_full_scrape_shows_every_family_of_the_catalogue_and_no_other() {
 #[test]
 fn no_metric_is_named_outside_the_catalogue() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/expose");
-    for entry in fs::read_dir(folder).expect("src/expose is there") {
-        let path = entry.expect("readable").path();
-        if path.file_name().is_some_and(|name| name != "catalog.rs") {
-            let source = fs::read_to_string(&path).expect("readable");
-            let code = source.split("#[cfg(test)]").next().unwrap_or_default();
-            assert!(!code.contains("\"flowcost_") && !code.contains("\"process_"), "{}", path.display());
+    let mut folders = vec![folder];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("src/expose is there") {
+            let path = entry.expect("readable").path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            no_metric_is_named_in(&path);
         }
+    }
+}
+
+fn no_metric_is_named_in(path: &Path) {
+    if path.file_name().is_some_and(|name| name != "catalog.rs") {
+        let source = fs::read_to_string(path).expect("readable");
+        let code = source.split("#[cfg(test)]").next().unwrap_or_default();
+        assert!(!code.contains("\"flowcost_") && !code.contains("\"process_"), "{}", path.display());
     }
 }
 
@@ -211,7 +231,7 @@ fn pipe(command: &mut Command, input: &str) -> String {
 }
 
 /// What the independent parser understood.
-fn parse(scrape: &str, format: &str) -> Vec<String> {
+pub(crate) fn parse(scrape: &str, format: &str) -> Vec<String> {
     let python = env::var_os("FLOWCOST_TEST_PYTHON")
         .expect("FLOWCOST_TEST_PYTHON must name a Python that has prometheus_client; tests/run sets it up");
     let script: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parse_exposition.py");
@@ -339,6 +359,54 @@ fn label_values_known_in_advance_exist_from_the_start() {
 fn bytes_beyond_2_to_the_53_are_written_exactly() {
     let scrape = exposition().render(NOW, Format::OpenMetrics);
     assert!(samples(&scrape, catalog::BYTES.name).iter().any(|line| line.ends_with(" 9007199254740993")));
+}
+
+/// Case by case the same number everywhere: a scrape that mixes two commits shows two.
+#[test]
+fn a_scrape_beside_commits_is_of_one_commit() {
+    let committed = |number: u64| {
+        let mut snapshot = Snapshot { first_scan_complete: true, ..Snapshot::default() };
+        for zone in ["a", "b", "c"] {
+            let key = key(zone, "b", "other", NatDirection::None);
+            snapshot.traffic.insert(key.clone(), counts(number, number, number, number));
+            let counts = ChargeCounts { bytes: number, cost: NanoUsd(number) };
+            snapshot.charges.insert((Charge::InterAz, key), counts);
+        }
+        snapshot.records.add(RecordOutcome::Counted, number);
+        Arc::new(snapshot)
+    };
+    let exposition = Exposition::new(settings());
+    exposition.publish(committed(1));
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let numbers = (2..).take_while(|_| !done.load(std::sync::atomic::Ordering::SeqCst));
+            numbers.for_each(|number| exposition.publish(committed(number)));
+        });
+        let mut seen = BTreeSet::new();
+        let mut mixed = None;
+        for _ in 0..300 {
+            let scrape = exposition.render(NOW, Format::OpenMetrics);
+            let metrics = [
+                catalog::BYTES,
+                catalog::PACKETS,
+                catalog::FLOWS,
+                catalog::INTER_AZ_BYTES,
+                catalog::CHARGED_BYTES,
+            ];
+            let lines = metrics.iter().flat_map(|metric| samples(&scrape, metric.name));
+            let numbers: BTreeSet<u64> =
+                lines.map(|line| line.rsplit(' ').next().unwrap().parse().unwrap()).collect();
+            if numbers.len() != 1 {
+                mixed = Some(numbers);
+                break;
+            }
+            seen.extend(numbers);
+        }
+        done.store(true, std::sync::atomic::Ordering::SeqCst);
+        assert_eq!(mixed, None);
+        assert!(seen.len() > 10, "commits and scrapes were at the same time: {seen:?}");
+    });
 }
 
 #[test]

@@ -103,6 +103,23 @@ fn after_a_pause_longer_than_lookback_nothing_is_missing() {
     world.assert_counted(&keys);
 }
 
+/// However much there is from before, a cold start asks for the window.
+#[test]
+fn what_is_older_than_the_window_is_not_listed() {
+    let pages = |old: u32| {
+        let world = World::new();
+        let keys: Vec<String> = (0..6).map(|n| world.put(A, i64::from(n), n)).collect();
+        for number in 0..old {
+            let key = World::key(A, 72 + i64::from(number % 100), number);
+            world.bucket.put(&key, bytes::Bytes::from_static(b"old"));
+        }
+        run(&world, 2);
+        world.assert_counted(&keys);
+        world.bucket.lists()
+    };
+    assert_eq!(pages(0), pages(3_000));
+}
+
 #[test]
 fn accounts_that_appear_while_running_are_found() {
     let world = World::new();
@@ -176,6 +193,40 @@ fn an_object_that_cannot_be_read_holds_up_nothing_and_is_tried_again() {
         _ => None,
     });
     assert_eq!(pending, Some(0));
+}
+
+#[test]
+fn a_long_backlog_is_told_of_on_the_way_and_at_its_end() {
+    let world = World::new();
+    let keys: Vec<String> = (0..200).map(|n| world.put(A, i64::from(n % 40), n)).collect();
+    let recorder = Recorder::new();
+    let (record, pass) = (recorder.observer(), world.passing());
+    let observer: Observer = Arc::new(move |event| {
+        if matches!(event, Event::Committed { .. }) {
+            pass(31);
+        }
+        record(event);
+    });
+    cycles(world.start(observer), 2, &CancellationToken::new()).unwrap();
+    let records: u64 = keys.iter().map(|key| world.delta(key).records.total()).sum();
+    let (mut told, mut ended, mut last) = (Vec::new(), Vec::new(), None);
+    for event in recorder.events() {
+        match event {
+            Event::BacklogProgress { progress, .. } => told.push(progress),
+            Event::BacklogRead { progress, .. } => ended.push(progress),
+            Event::Pending { progress, .. } => last = Some(progress),
+            _ => {}
+        }
+    }
+    assert!(told.len() >= 2 && told.is_sorted_by_key(|one| one.settled), "{told:?}");
+    for one in &told {
+        assert!(one.settled > 0 && one.settled < one.objects && one.objects <= 200, "{one:?}");
+        assert_eq!(one.remaining.is_some(), one.listed, "{one:?}");
+    }
+    assert!(told.iter().any(|one| one.objects == 200 && one.listed), "{told:?}");
+    let [end] = ended[..] else { panic!("{ended:?}") };
+    assert_eq!((end.objects, end.settled, end.records), (200, 200, records));
+    assert_eq!(last.map(|progress| (progress.objects, progress.settled)), Some((0, 0)));
 }
 
 #[test]

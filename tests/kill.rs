@@ -54,8 +54,8 @@ const ROWS: usize = 40;
 const LIFE: Duration = Duration::from_millis(1_500);
 
 /// A folder of logs beside the files that are still to arrive in it, and an exporter's configuration.
-struct Site {
-    dir: TempDir,
+pub(crate) struct Site {
+    pub(crate) dir: TempDir,
     /// Path below the folder, and slot.
     files: Vec<(PathBuf, Timestamp)>,
 }
@@ -63,7 +63,7 @@ struct Site {
 impl Site {
     /// Makes `objects` files of the last hours, none of which has arrived. Four of five are of the last hour, whose
     /// partitions are looked at in every poll; the others come late.
-    fn new(objects: usize) -> Self {
+    pub(crate) fn new(objects: usize) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let made = LogFolder::new(dir.path().join("made"), Cluster::new(1));
         let newest = slot_of(now());
@@ -84,12 +84,12 @@ impl Site {
         site
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// Writes `<name>.toml` with the state in `<name>.db`.
-    fn configure(&self, name: &str) -> PathBuf {
+    pub(crate) fn configure(&self, name: &str) -> PathBuf {
         let text = demo::config_toml(&self.path("logs"))
             .replace("poll_interval = \"2s\"", "poll_interval = \"1s\"")
             .replace("logs/flowcost.db", &format!("{name}.db"));
@@ -99,16 +99,16 @@ impl Site {
         file
     }
 
-    fn config(&self) -> PathBuf {
+    pub(crate) fn config(&self) -> PathBuf {
         self.path("flowcost.toml")
     }
 
-    fn state(&self) -> PathBuf {
+    pub(crate) fn state(&self) -> PathBuf {
         self.path("flowcost.db")
     }
 
     /// Lets some files arrive: each is there whole or not at all.
-    fn arrive(&self, files: std::ops::Range<usize>) {
+    pub(crate) fn arrive(&self, files: std::ops::Range<usize>) {
         for (file, _) in &self.files[files] {
             let target = self.path("logs").join(file);
             fs::create_dir_all(target.parent().unwrap()).unwrap();
@@ -117,7 +117,7 @@ impl Site {
     }
 
     /// What all files that have arrived add up to.
-    fn sums(&self) -> Scrape {
+    pub(crate) fn sums(&self) -> Scrape {
         let config = Config::load(&self.config(), &[]).unwrap();
         let mut sums = Sums::new(&config);
         for (file, slot) in &self.files {
@@ -134,7 +134,7 @@ impl Site {
 }
 
 /// Waits until every object is counted.
-fn read_all(exporter: &mut Exporter, objects: usize) -> Scrape {
+pub(crate) fn read_all(exporter: &mut Exporter, objects: usize) -> Scrape {
     exporter.scrape_until("all counted", |scrape| {
         scrape.counted() == objects as u64 && scrape.count("flowcost_ready") == 1
     })
@@ -163,7 +163,7 @@ fn died_over(state: &Path) -> i64 {
 }
 
 /// The ledger agrees with itself: the totals are the sums of the hours.
-fn check_ledger(state: &Path) {
+pub(crate) fn check_ledger(state: &Path) {
     let reader = Ledger::open_read_only(state).unwrap();
     let mut sums = ledger::Sums::default();
     let add = |_, rows: ledger::Sums| {
@@ -489,18 +489,22 @@ async fn a_dead_ingest_loop_ends_the_process() {
 #[test]
 fn a_log_that_nobody_reads_stops_nothing() {
     use std::{
-        io::{BufRead as _, BufReader},
+        io::{BufRead as _, BufReader, Write as _},
         process::{Command, Stdio},
     };
+    // Full from the beginning, and never read.
+    let (unread, log) = std::io::pipe().unwrap();
+    let mut filler = log.try_clone().unwrap();
+    std::thread::spawn(move || filler.write_all(&[b' '; 1 << 20]));
     let folder = tempfile::tempdir().unwrap();
     let mut child = Command::new(env!("CARGO_BIN_EXE_flowcost-exporter"))
         .args(["demo", "--log.level", "trace", "--web.listen-address", "127.0.0.1:0", "--dir"])
         .arg(folder.path())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
+        .stderr(log)
         .spawn()
         .unwrap();
-    // The banner names the address; stderr is a pipe that stays unread, and trace fills it many times over.
+    // The banner names the address.
     let mut banner = BufReader::new(child.stdout.take().unwrap()).lines();
     let line =
         banner.find_map(|line| line.unwrap().split_once("http://").map(|(_, rest)| rest.to_owned())).unwrap();
@@ -520,4 +524,5 @@ fn a_log_that_nobody_reads_stops_nothing() {
         std::thread::yield_now();
     }
     assert_eq!(child.wait().unwrap().code(), Some(0));
+    drop(unread);
 }

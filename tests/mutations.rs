@@ -174,7 +174,8 @@ fn mutate(file: &[u8], random: &mut fastrand::Rng) -> Vec<u8> {
         file.last_chunk::<8>().map_or(0, |tail| u32::from_le_bytes([tail[0], tail[1], tail[2], tail[3]]));
     for _ in 0..random.usize(1..=4) {
         let len = file.len();
-        if len < 16 {
+        // More than what is moved at a time.
+        if len <= 16 {
             break;
         }
         let footer_start = len.saturating_sub(footer as usize + 8);

@@ -117,6 +117,33 @@ fn a_retry_counts_an_object_whose_partition_has_left_the_window_even_when_it_was
     }
 }
 
+#[test]
+fn an_archived_object_is_set_aside_and_counts_once_it_was_restored_and_asked_for() {
+    let world = World::new();
+    let keys = vec![world.put(A, 1, 1), world.put(A, 1, 2)];
+    world.bucket.fail(&keys[1], FailureReason::Archived);
+    let mut pipeline = world.start(Recorder::new().observer());
+    for _ in 0..25 {
+        cycle(&mut pipeline);
+        world.pass(60);
+    }
+    assert_eq!(counts(&world), (1, 1, 1));
+    assert!(world.last().first_scan_complete, "it holds nothing up");
+    let reads = || world.bucket.gets().iter().filter(|key| **key == keys[1]).count();
+    assert_eq!(reads(), 1, "nobody restores it by asking again and again");
+    // Asked for too early: it stays, and is not asked for again.
+    ask(&world, Request::Retry, &keys[1..]);
+    for _ in 0..12 {
+        cycle(&mut pipeline);
+    }
+    assert_eq!((reads(), counts(&world)), (2, (1, 1, 1)));
+    world.bucket.heal();
+    ask(&world, Request::Retry, &keys[1..]);
+    cycle(&mut pipeline);
+    assert_eq!(counts(&world), (1, 2, 0));
+    world.assert_counted(&keys);
+}
+
 /// What another process makes of the state.
 fn cycles_again(world: &World, pipeline: Pipeline) {
     drop(pipeline);

@@ -108,7 +108,7 @@ async fn lasting_faults_are_not_tried_again() {
         (Fault::AccessDenied, FailureReason::Denied),
         (Fault::ExpiredToken, FailureReason::Denied),
         (Fault::NoSuchKey, FailureReason::NotFound),
-        (Fault::Archived, FailureReason::Other),
+        (Fault::Archived, FailureReason::Archived),
         (Fault::Answer(404, "<html>No such page</html>".to_owned()), FailureReason::Other),
         (Fault::Answer(412, String::new()), FailureReason::Changed),
         (Fault::Answer(301, String::new()), FailureReason::Other),

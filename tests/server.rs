@@ -3,7 +3,11 @@
 use std::{collections::BTreeMap, io::Read, net::SocketAddr, sync::Arc, time::Duration};
 
 use flowcost_exporter::{
-    expose::{Bounds, Drained, Exposition, Format, serve},
+    event::{Event, Progress},
+    expose::{
+        Bounds, Drained, Exposition, Format, Site, serve,
+        web::{WebHandle, WebOptions},
+    },
     model::{Clock, FlowCounts, FlowKey, NatDirection, Snapshot},
 };
 use tokio::{
@@ -30,8 +34,13 @@ impl Server {
         let exposition = Arc::new(Exposition::new(settings()));
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
-        let ended =
-            tokio::spawn(serve(vec![listener], exposition.clone(), Clock::fixed(NOW), bounds, stopped));
+        let site = Site {
+            exposition: exposition.clone(),
+            clock: Clock::fixed(NOW),
+            web: WebHandle::new(WebOptions::default()),
+            lifecycle: None,
+        };
+        let ended = tokio::spawn(serve(vec![listener], site, bounds, stopped));
         Self { address, exposition, stop, ended }
     }
 
@@ -150,7 +159,7 @@ async fn probes_tell_alive_from_ready() {
 #[tokio::test]
 async fn only_the_known_paths_and_methods_are_answered() {
     let server = Server::start(Bounds::default()).await;
-    for path in ["/metrics/", "/-/reload", "/favicon.ico", "//metrics"] {
+    for path in ["/metrics/", "/-/reload/", "/-/quit", "/favicon.ico", "//metrics"] {
         assert_eq!(server.get(path).await.status, 404, "{path}");
     }
     for method in ["POST", "PUT", "DELETE", "OPTIONS", "BREW"] {
@@ -172,6 +181,9 @@ async fn only_the_known_paths_and_methods_are_answered() {
 async fn the_landing_page_shows_freshness_and_escapes_names() {
     let server = Server::start(Bounds::default()).await;
     server.exposition.publish(Arc::new(snapshot()));
+    let progress = Progress { objects: 400, settled: 100, records: 7_000, ..Progress::default() };
+    let pending = Event::Pending { source: "new & <empty>".into(), objects: 300, progress };
+    server.exposition.observe(&pending, NOW);
     let page = server.get("/").await;
     assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
     let text = page.text();
@@ -182,6 +194,7 @@ async fn the_landing_page_shows_freshness_and_escapes_names() {
         "2025-12-09T09:50:00Z",
         "new &amp; &lt;empty&gt;",
         "never",
+        "<dt>Reading new &amp; &lt;empty&gt;</dt><dd class=\"wait\">100 of 400 objects (25 %), 7000 records",
         ">ready<",
     ] {
         assert!(text.contains(expected), "{expected} in {text}");
@@ -266,20 +279,53 @@ async fn a_connection_over_the_cap_waits_for_a_free_place() {
 }
 
 #[tokio::test]
-async fn scrapes_that_are_not_read_are_bounded_and_cut() {
-    let bounds = Bounds { scrapes: 1, connection_timeout: Duration::from_secs(2), ..Bounds::default() };
+async fn a_response_that_is_not_read_is_cut() {
+    let bounds = Bounds { connection_timeout: Duration::from_millis(200), ..Bounds::default() };
     let server = Server::start(bounds).await;
     server.publish_much();
     let mut lazy = server.connect().await;
     send(&mut lazy, "GET", "/metrics", "").await;
     let mut byte = [0];
     lazy.read_exact(&mut byte).await.expect("the answer has begun");
+    // The other end of the socket is gone: what is written to it is answered with a reset.
+    in_time(async {
+        while lazy.write_all(b"x").await.is_ok() {
+            tokio::task::yield_now().await
+        }
+    })
+    .await;
+}
 
+#[tokio::test]
+async fn scrapes_that_are_not_read_keep_nobody_out() {
+    let bounds = Bounds {
+        scrapes: 2,
+        scrape_patience: Duration::from_millis(50),
+        connection_timeout: Duration::from_secs(3600),
+        ..Bounds::default()
+    };
+    let server = Server::start(bounds).await;
+    server.publish_much();
+    let mut lazy = Vec::new();
+    for _ in 0..2 {
+        let mut stream = server.connect().await;
+        send(&mut stream, "GET", "/metrics", "").await;
+        stream.read_exact(&mut [0]).await.expect("the answer has begun");
+        lazy.push(stream);
+    }
+    assert_eq!(server.get("/-/healthy").await.status, 200, "probes are not scrapes");
+    assert_eq!(server.get("/metrics").await.status, 200, "the lazy ones made room");
+    for stream in &mut lazy {
+        assert!(!read_out(stream).await.is_empty(), "its connection was closed: this read ends");
+    }
+}
+
+#[tokio::test]
+async fn more_scrapes_than_places_are_told_to_come_back() {
+    let bounds = Bounds { scrapes: 0, scrape_patience: Duration::from_millis(20), ..Bounds::default() };
+    let server = Server::start(bounds).await;
     let refused = server.get("/metrics").await;
     assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
-    assert_eq!(server.get("/-/healthy").await.status, 200, "probes are not scrapes");
-    in_time(async { while server.get("/metrics").await.status != 200 {} }).await;
-    assert!(!read_out(&mut lazy).await.is_empty(), "its connection was closed: this read ends");
 }
 
 #[tokio::test]

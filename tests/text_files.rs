@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, io::Write as _, path::Path, process::Command};
 
-use fastrand::Rng;
 use flate2::{Compression, write::GzEncoder};
 use flowcost_exporter::{
     accumulate::{DigestLimits, digest},
@@ -16,9 +15,9 @@ use crate::oracle::{
     exporter,
 };
 
-const PART: Part = Part { start: START, hours: 1 };
+pub(crate) const PART: Part = Part { start: START, hours: 1 };
 
-fn config() -> OracleConfig {
+pub(crate) fn config() -> OracleConfig {
     let zone = |name: &str, az_id: &str, cidrs: &[&str]| ZoneConfig {
         name: name.to_owned(),
         az_id: Some(az_id.to_owned()),
@@ -44,7 +43,7 @@ fn config() -> OracleConfig {
     }
 }
 
-fn with_gateway() -> OracleConfig {
+pub(crate) fn with_gateway() -> OracleConfig {
     let gateway = GatewayConfig {
         name: "nat-1a".to_owned(),
         zone: "1a".to_owned(),
@@ -55,12 +54,12 @@ fn with_gateway() -> OracleConfig {
     OracleConfig { gateways: vec![gateway], ..config() }
 }
 
-fn fixture(name: &str) -> String {
+pub(crate) fn fixture(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/text").join(name);
     std::fs::read_to_string(path).unwrap()
 }
 
-fn gzip(text: impl AsRef<[u8]>) -> Vec<u8> {
+pub(crate) fn gzip(text: impl AsRef<[u8]>) -> Vec<u8> {
     let mut file = GzEncoder::new(Vec::new(), Compression::default());
     file.write_all(text.as_ref()).unwrap();
     file.finish().unwrap()
@@ -196,85 +195,6 @@ fn what_is_wrong_is_said_with_its_row() {
     };
     assert_eq!(why.reason, QuarantineReason::Overflow);
     assert!(why.detail.contains("row 9000"), "{why}");
-}
-
-/// Damage of the file: what is counted is what was written, or nothing is.
-#[test]
-fn a_damaged_file_counts_right_or_not_at_all() {
-    let file = gzip(fixture("default-14-fields.txt"));
-    let config = config();
-    let settle = settler(&config);
-    let whole = settle(file.clone());
-    for len in 1..file.len() {
-        assert!(matches!(settle(file[..len].to_vec()), Settlement::Quarantined(_)), "cut at {len}");
-    }
-    let mut rng = Rng::with_seed(6);
-    let mut quarantined = 0;
-    for round in 0..20_000 {
-        let mut changed = file.clone();
-        for _ in 0..rng.usize(1..4) {
-            let at = rng.usize(..changed.len());
-            changed[at] = rng.u8(..);
-        }
-        match settle(changed) {
-            Settlement::Quarantined(_) => quarantined += 1,
-            other => assert_eq!(other, whole, "round {round}"),
-        }
-    }
-    assert!(quarantined > 19_000, "{quarantined}");
-}
-
-/// Damage of the text before it was compressed: no panic, no hang, and every line is accounted for.
-#[test]
-fn a_damaged_text_is_counted_line_by_line_or_quarantined() {
-    let text = fixture("custom-19-fields.txt").into_bytes();
-    let config = OracleConfig { bad_rows_per_object: 1_000, ..with_gateway() };
-    let settle = settler(&config);
-    let mut rng = Rng::with_seed(7);
-    let mut outcomes = BTreeMap::new();
-    for round in 0..20_000 {
-        let mut changed = text.clone();
-        for _ in 0..rng.usize(1..5) {
-            let at = rng.usize(..changed.len().max(1));
-            if changed.is_empty() {
-                break;
-            }
-            match rng.u8(..6) {
-                0 => changed[at] = rng.u8(..),
-                1 => changed[at] = *rng.choice(b"\n\r -0").unwrap(),
-                2 => drop(changed.remove(at)),
-                3 => changed.insert(at, rng.u8(..)),
-                4 => changed.truncate(at.max(1)),
-                _ => {
-                    let end = rng.usize(at..changed.len());
-                    let piece = changed[at..=end].to_vec();
-                    changed.splice(at..at, piece);
-                }
-            }
-        }
-        let lines = changed.split(|byte| *byte == b'\n').filter(|line| !matches!(line, [] | [b'\r'])).count();
-        let settlement = settle(gzip(&changed));
-        *outcomes.entry(settlement.outcome().as_str()).or_insert(0) += 1;
-        match settlement {
-            // All lines but headers, and there is one at least.
-            Settlement::Counted(delta) => {
-                assert!(delta.records.total() < lines as u64, "round {round}: {delta:?}");
-            }
-            Settlement::Quarantined(why) => {
-                use QuarantineReason::{Corrupt, Overflow, Schema};
-                assert!(matches!(why.reason, Corrupt | Schema | Overflow), "round {round}: {why}");
-            }
-            Settlement::Empty => {}
-            other => panic!("round {round}: {other:?}"),
-        }
-    }
-    assert!(outcomes["counted"] > 5_000 && outcomes["quarantined"] > 500, "{outcomes:?}");
-}
-
-fn settler(config: &OracleConfig) -> impl Fn(Vec<u8>) -> Settlement {
-    let (classifier, partition) = (exporter::classifier(config), exporter::partition(PART));
-    let limits = DigestLimits { decompressed_bytes: 1 << 20, bad_rows: config.bad_rows_per_object };
-    move |file| digest(Input::Whole(file.into()), &partition, &classifier, &limits)
 }
 
 /// Set in the process that reads the bombs.

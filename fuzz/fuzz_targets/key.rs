@@ -1,4 +1,6 @@
-//! Any key under any layout: a partition or a reason, and a boundary that sorts before the key.
+//! Any key under any layout and root: a partition or a reason, and a boundary that sorts before the key.
+//!
+//! The input is three lines: layout, root, key.
 #![no_main]
 
 use std::sync::Arc;
@@ -8,16 +10,21 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    let (layout, key) = text.split_once('\n').unwrap_or(("auto", text));
+    let mut lines = text.splitn(3, '\n');
+    let (Some(layout), Some(root), Some(key)) = (lines.next(), lines.next(), lines.next()) else { return };
     let Ok(layout) = Layout::parse(layout) else { return };
     let bucket = Arc::from("s3://fuzz");
+    // A listing gives no keys but those below its root.
+    if !key.starts_with(root) {
+        return;
+    }
     for head in layout.heads() {
         let dates = head.dates();
-        if let Ok(parsed) = dates.parse(&bucket, "", key) {
+        if let Ok(parsed) = dates.parse(&bucket, root, key) {
             assert!(key.starts_with(&*parsed.partition.prefix));
             let start = parsed.partition.start.start();
-            assert!(*dates.boundary("", start, true) <= *key, "{key}: a listing from its day would miss it");
-            assert!(*dates.boundary("", start, false) <= *key || dates.may_mix(), "{key}: a listing from its hour");
+            assert!(*dates.boundary(root, start, true) <= *key, "{key}: a listing from its day would miss it");
+            assert!(*dates.boundary(root, start, false) <= *key || dates.may_mix(), "{key}: a listing from its hour");
         }
     }
 });

@@ -4,8 +4,10 @@
 //! ingest loop or the server ends by itself, so does the process: a scrape target that is there but dead would be
 //! worse than none.
 
+mod certificates;
 mod logging;
 mod parts;
+mod reload;
 
 use std::{
     future::Future,
@@ -16,19 +18,23 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use tokio::{net::TcpListener, runtime::Runtime, signal::unix, task::JoinHandle, time::timeout};
+use tokio::{
+    net::TcpListener, runtime::Runtime, signal::unix, sync::oneshot, task::JoinHandle, time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 
 pub use logging::{LogFormat, LogGuard, LogLevel, start as start_logging};
 pub(crate) use parts::{source_spec, store};
+use reload::{Ingest, ReloadError, Running};
+pub use reload::{Loader, Reloads};
 
 use crate::{
     cli::{ListenAddress, ListenHost},
-    config::{Config, ConfigError},
+    config::{Config, ConfigError, Location, Setup},
     demo::{self, Demo, DemoError},
     event::{Event, Observer},
-    expose::{self, Exposition},
-    ledger::{Ledger, OpenError},
+    expose::{self, Exposition, Site, web::WebHandle},
+    ledger::{Ledger, OpenError, OpenReport},
     limits,
     model::{Clock, Timestamp},
     pipeline::{Pipeline, Publish, SharedLedger},
@@ -79,16 +85,18 @@ pub fn system_clock() -> Clock {
     Clock::new(wall, move || began.elapsed())
 }
 
-/// Reads and serves until SIGTERM or SIGINT.
-pub fn serve(config: Config, listen: &[ListenAddress]) -> Result<(), AppError> {
-    let runtime = runtime(config.ingest.concurrency)?;
+/// Reads and serves until SIGTERM or SIGINT; reloads on SIGHUP.
+pub fn serve(setup: Setup, listen: &[ListenAddress], reloads: Reloads) -> Result<(), AppError> {
+    let runtime = runtime(local_folders(&setup.config))?;
     let result = runtime.block_on(async {
         let stop = stop_on_signals()?;
+        reloads.on_hangup()?;
         let listeners = bind(listen).await?;
+        let tls = setup.web.options.tls.is_some();
         for address in addresses(&listeners) {
-            tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
+            tracing::info!(%address, tls, version = env!("CARGO_PKG_VERSION"), "listening");
         }
-        run(config, listeners, system_clock(), stop).await
+        run_with(setup, Some(reloads), listeners, system_clock(), stop).await
     });
     runtime.shutdown_timeout(limits::SHUTDOWN_GRACE);
     result
@@ -99,13 +107,17 @@ pub fn serve(config: Config, listen: &[ListenAddress]) -> Result<(), AppError> {
 pub fn demo(
     dir: Option<PathBuf>,
     rows_per_minute: u32,
+    history: Option<Duration>,
     listen: &[ListenAddress],
     say: impl Fn(&str),
 ) -> Result<(), AppError> {
     let clock = system_clock();
-    let demo = Demo::prepare(dir, rows_per_minute, clock.now())?;
+    if let Some(history) = history {
+        say(&format!("Writing the flow logs of {} days...\n", history.as_secs() / 86_400));
+    }
+    let demo = Demo::prepare(dir, rows_per_minute, history, clock.now())?;
     let config = Config::parse("the demo's configuration", &demo.config_toml, &[])?;
-    let runtime = runtime(config.ingest.concurrency)?;
+    let runtime = runtime(local_folders(&config))?;
     let result = runtime.block_on(async {
         let stop = stop_on_signals()?;
         let listeners = bind(listen).await?;
@@ -113,7 +125,9 @@ pub fn demo(
             say(&demo::banner(address, &demo.dir));
         }
         let writer = tokio::spawn(write_logs(demo, clock.clone(), stop.clone()));
-        let served = run(config, listeners, clock, stop).await;
+        let served = run(config, listeners, clock, stop.clone()).await;
+        // It may have ended by itself: then nobody else stops the writer.
+        stop.cancel();
         let written = writer.await.unwrap_or_else(|error| {
             Err(AppError::Dead { task: "writer of sample logs", why: error.to_string() })
         });
@@ -149,11 +163,20 @@ async fn write_logs(mut demo: Demo, clock: Clock, stop: CancellationToken) -> Re
     }
 }
 
-/// Two workers serve and wait; the blocking pool decodes and writes the ledger.
-fn runtime(concurrency: usize) -> Result<Runtime, AppError> {
+/// Sources that are folders of this machine.
+fn local_folders(config: &Config) -> usize {
+    config.sources.iter().filter(|source| matches!(source.location, Location::Local { .. })).count()
+}
+
+/// Two workers serve and wait; the blocking pool decodes and writes the ledger. Its threads come and go with the work,
+/// which `ingest.concurrency` bounds; a reload may raise that. Folders that do not answer hold their threads for ever.
+fn runtime(local_folders: usize) -> Result<Runtime, AppError> {
+    let concurrency = usize::try_from(*limits::CONCURRENCY.end()).unwrap_or(usize::MAX);
+    let folders = local_folders + limits::RELOADED_FOLDERS;
+    let blocking_threads = concurrency + limits::BLOCKING_THREADS + folders * limits::LOCAL_REQUESTS;
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
-        .max_blocking_threads(concurrency + limits::BLOCKING_THREADS)
+        .max_blocking_threads(blocking_threads)
         .enable_all()
         .build()
         .map_err(AppError::Start)
@@ -201,21 +224,94 @@ fn addresses(listeners: &[TcpListener]) -> impl Iterator<Item = SocketAddr> {
 }
 
 /// Opens the state, then reads and serves until `stop`, or until one of the two ends by itself.
-///
-/// The listeners are bound but nothing is answered before the state is loaded: a scrape must never see a counter
-/// lower than it was before a restart.
 pub async fn run(
     config: Config,
     listeners: Vec<TcpListener>,
     clock: Clock,
     stop: CancellationToken,
 ) -> Result<(), AppError> {
-    for warning in &config.warnings {
+    run_with(config.into(), None, listeners, clock, stop).await
+}
+
+/// The same with a web configuration and with reloads.
+///
+/// The listeners are bound but nothing is answered before the state is loaded: a scrape must never see a counter
+/// lower than it was before a restart.
+pub async fn run_with(
+    setup: Setup,
+    mut reloads: Option<Reloads>,
+    listeners: Vec<TcpListener>,
+    clock: Clock,
+    stop: CancellationToken,
+) -> Result<(), AppError> {
+    let Setup { config, web } = setup;
+    for warning in config.warnings.iter().chain(&web.warnings) {
         tracing::warn!("{warning}");
     }
-    let (ledger, report) = open(&config, clock.now()).await?;
-    let exposition = Arc::new(Exposition::new(parts::fixed(&config)));
+    let web = WebHandle::new(web.options);
+    let Some(mut running) = begin(config, web.clone(), clock.clone(), stop.clone()).await? else {
+        return Ok(());
+    };
+    let observer = running.observer.clone();
+    let watch = tokio::spawn(certificates::watch(web.clone(), observer.clone(), stop.child_token()));
+    let server_stop = CancellationToken::new();
+    let lifecycle = reloads.as_ref().and_then(Reloads::lifecycle);
+    let site = Site { exposition: running.exposition.clone(), clock, web, lifecycle };
+    let mut server = {
+        let stop = server_stop.clone();
+        let shutdown = async move { stop.cancelled().await };
+        tokio::spawn(expose::serve(listeners, site, expose::Bounds::default(), shutdown))
+    };
+    let died = loop {
+        // It is away only while a reload replaces it.
+        let Some(ingest) = &mut running.ingest else { break None };
+        let (answer, load) = tokio::select! {
+            () = stop.cancelled() => break None,
+            ended = &mut ingest.task => break (!stop.is_cancelled()).then(|| dead("ingest loop", ended)),
+            ended = &mut server => break Some(dead("web server", ended)),
+            request = Reloads::next(&mut reloads) => request,
+        };
+        let outcome = match running.reload(load).await {
+            Ok(()) => Ok(()),
+            Err(ReloadError::Kept(error)) => Err(error),
+            Err(ReloadError::Fatal(error)) => break Some(error),
+        };
+        observer(&match &outcome {
+            Ok(()) => Event::ConfigReloaded,
+            Err(error) => Event::ConfigReloadFailed { error: error.clone() },
+        });
+        // Whoever asked may have gone.
+        let _ = answer.send(outcome);
+    };
+    drop(reloads);
+    watch.abort();
+    server_stop.cancel();
+    // The last batch is committed and open responses are finished, or the grace period is over.
+    if let Some(ingest) = running.ingest.take() {
+        ingest.stop();
+        ended_in_time(ingest.task).await;
+    }
+    ended_in_time(server).await;
+    died.map_or(Ok(()), Err)
+}
+
+/// Opens the state and starts the ingest loop, unless it is to end before that.
+async fn begin(
+    config: Config,
+    web: WebHandle,
+    clock: Clock,
+    stop: CancellationToken,
+) -> Result<Option<Running>, AppError> {
+    let opened = tokio::select! {
+        () = stop.cancelled() => return Ok(None),
+        opened = open(&config, clock.now())? => opened,
+    };
+    let (ledger, report) = opened.map_err(|_| dead_in("opening of the state", "it panicked"))??;
+    let exposition = Arc::new(Exposition::new(parts::fixed(&config, clock.now())));
     let observer = observer(exposition.clone(), clock.clone());
+    if report.started_over {
+        observer(&Event::StartedOver);
+    }
     if report.classifier_changed {
         observer(&Event::ClassifierChanged);
     }
@@ -225,42 +321,27 @@ pub async fn run(
         Arc::new(move |snapshot| exposition.publish(snapshot))
     };
     let sources = parts::sources(&config, &observer).await;
-    let mut pipeline = Pipeline::new(
+    let ledger = SharedLedger::new(ledger);
+    let pipeline = Pipeline::new(
         parts::settings(&config),
         sources,
-        SharedLedger::new(ledger),
+        ledger.clone(),
         report.unfinished,
-        observer,
+        observer.clone(),
         publish,
         clock.clone(),
     );
-    let ingest_stop = stop.child_token();
-    let server_stop = CancellationToken::new();
-    let mut ingest = {
-        let stop = ingest_stop.clone();
-        tokio::spawn(async move { pipeline.run(stop).await })
-    };
-    let mut server = {
-        let stop = server_stop.clone();
-        let shutdown = async move { stop.cancelled().await };
-        tokio::spawn(expose::serve(listeners, exposition, clock, expose::Bounds::default(), shutdown))
-    };
-    let died = tokio::select! {
-        () = stop.cancelled() => None,
-        ended = &mut ingest => (!stop.is_cancelled()).then(|| dead("ingest loop", ended)),
-        ended = &mut server => Some(dead("web server", ended)),
-    };
-    ingest_stop.cancel();
-    server_stop.cancel();
-    // The last batch is committed and open responses are finished, or the grace period is over.
-    ended_in_time(ingest).await;
-    ended_in_time(server).await;
-    died.map_or(Ok(()), Err)
+    let ingest = Some(Ingest::start(pipeline, &stop));
+    Ok(Some(Running { config, ledger, exposition, web, observer, clock, stop, ingest }))
 }
 
 fn dead<T>(task: &'static str, ended: Result<T, tokio::task::JoinError>) -> AppError {
     let why = ended.err().map_or_else(|| "without a reason".to_owned(), |error| error.to_string());
-    AppError::Dead { task, why }
+    dead_in(task, why)
+}
+
+fn dead_in(task: &'static str, why: impl Into<String>) -> AppError {
+    AppError::Dead { task, why: why.into() }
 }
 
 async fn ended_in_time<T>(task: JoinHandle<T>) {
@@ -271,13 +352,17 @@ async fn ended_in_time<T>(task: JoinHandle<T>) {
     }
 }
 
-async fn open(config: &Config, now: Timestamp) -> Result<(Ledger, crate::ledger::OpenReport), AppError> {
+type Opened = Result<(Ledger, OpenReport), OpenError>;
+
+/// Opens the state on a thread of its own, which nobody waits for when the process is to end: a large file takes long
+/// to check, and one on a disk that does not answer takes for ever.
+fn open(config: &Config, now: Timestamp) -> Result<oneshot::Receiver<Opened>, AppError> {
     let path = config.state.clone();
     let options = parts::ledger_options(config);
-    match tokio::task::spawn_blocking(move || Ledger::open(&path, &options, now)).await {
-        Ok(opened) => Ok(opened?),
-        Err(error) => Err(AppError::Dead { task: "opening of the state", why: error.to_string() }),
-    }
+    let (sender, opened) = oneshot::channel();
+    let work = move || drop(sender.send(Ledger::open(&path, &options, now)));
+    std::thread::Builder::new().name("state".to_owned()).spawn(work).map_err(AppError::Start)?;
+    Ok(opened)
 }
 
 /// Every event is counted and logged, here and nowhere else.

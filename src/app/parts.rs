@@ -10,6 +10,7 @@ use crate::{
     event::Observer,
     expose::{self, BuildInfo, Static},
     ledger,
+    model::Timestamp,
     pipeline::{Settings, SourceParts},
     store::{
         ObjectStore, Patience,
@@ -109,8 +110,9 @@ pub(super) fn ledger_options(config: &Config) -> ledger::Options {
     }
 }
 
-pub(super) fn fixed(config: &Config) -> Static {
+pub(super) fn fixed(config: &Config, loaded_at: Timestamp) -> Static {
     Static {
+        loaded_at,
         build: BuildInfo::current(),
         sources: config.sources.iter().map(|source| source.name.clone()).collect(),
         prices: prices(config),

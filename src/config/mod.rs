@@ -12,8 +12,10 @@ mod sections;
 mod sources;
 mod topology;
 mod values;
+mod web;
 
 use std::{
+    fmt,
     fs::File,
     io::Read as _,
     path::{Path, PathBuf},
@@ -24,6 +26,7 @@ use std::{
 pub use fingerprint::fingerprint;
 pub use problems::{ConfigError, Problem};
 pub use raw::ENV_PREFIX;
+pub use web::WebConfig;
 
 use crate::{
     classify::Rules,
@@ -157,7 +160,7 @@ impl Config {
     /// Reads a file, with the `FLOWCOST__` variables of `environment` on top. See [`environment`].
     pub fn load(file: &Path, environment: &[(String, String)]) -> Result<Self, ConfigError> {
         let name = file.display().to_string();
-        match read(file) {
+        match read_file(file, "config/minimal.toml is the shortest configuration to begin with") {
             Ok(text) => Self::parse(&name, &text, environment),
             Err(wanted) => {
                 let problem = Problem {
@@ -204,6 +207,53 @@ impl Config {
     }
 }
 
+/// Everything that a start and a reload read.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// `--config.file`
+    pub config: Config,
+    /// `--web.config.file`
+    pub web: WebConfig,
+}
+
+impl From<Config> for Setup {
+    fn from(config: Config) -> Self {
+        Self { config, web: WebConfig::default() }
+    }
+}
+
+impl Setup {
+    /// Reads both files, with the `FLOWCOST__` variables of `environment` on top of the first.
+    ///
+    /// # Errors
+    /// Everything that is wrong with either.
+    pub fn load(
+        file: &Path,
+        web: Option<&Path>,
+        environment: &[(String, String)],
+    ) -> Result<Self, SetupError> {
+        let config = Config::load(file, environment);
+        let web = web.map_or_else(|| Ok(WebConfig::default()), WebConfig::load);
+        match (config, web) {
+            (Ok(config), Ok(web)) => Ok(Self { config, web }),
+            (config, web) => Err(SetupError([config.err(), web.err()].into_iter().flatten().collect())),
+        }
+    }
+}
+
+/// Configuration files that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct SetupError(pub Vec<ConfigError>);
+
+impl fmt::Display for SetupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, error) in self.0.iter().enumerate() {
+            write!(f, "{}{error}", if index == 0 { "" } else { "\n" })?;
+        }
+        Ok(())
+    }
+}
+
 /// The variables of this process that mean the exporter.
 pub fn environment() -> Vec<(String, String)> {
     std::env::vars_os()
@@ -212,12 +262,10 @@ pub fn environment() -> Vec<(String, String)> {
         .collect()
 }
 
-/// The text of a configuration file, or what would be right.
-fn read(file: &Path) -> Result<String, String> {
+/// The text of a configuration file, or what would be right. `hint` is for one that is not there.
+fn read_file(file: &Path, hint: &str) -> Result<String, String> {
     let failed = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            "does not exist; config/minimal.toml is the shortest configuration to begin with".to_owned()
-        }
+        std::io::ErrorKind::NotFound => format!("does not exist; {hint}"),
         _ => format!("cannot be read: {error}"),
     };
     let mut bytes = Vec::new();

@@ -104,10 +104,31 @@ pub(super) fn show(value: &Value) -> Option<String> {
         }
         Value::Dict(..) => return None,
     };
+    let text = without_credentials(text);
     match text.char_indices().nth(SHOWN_CHARS) {
         Some((cut, _)) => Some(format!("{}...", &text[..cut])),
         None => Some(text),
     }
+}
+
+/// Leaves out what stands between `://` and `@` in a url: no place of the configuration takes a user and a password
+/// there, and whoever typed them does not want to read them in a log.
+fn without_credentials(text: String) -> String {
+    let mut shown = String::new();
+    let mut rest = text.as_str();
+    while let Some((before, after)) = rest.split_once("://") {
+        shown += before;
+        shown += "://";
+        let end = after.find(['"', ' ', ',']).unwrap_or(after.len());
+        rest = match after[..end].rfind('@') {
+            Some(at) => {
+                shown += "...";
+                &after[at..]
+            }
+            None => after,
+        };
+    }
+    shown + rest
 }
 
 /// A number in plain decimals: the shortest text that reads back as the same number.
@@ -167,6 +188,9 @@ mod tests {
         assert_eq!(show(&Value::from(0.01)).as_deref(), Some("0.01"));
         assert_eq!(show(&Value::from(-3)).as_deref(), Some("-3"));
         assert_eq!(show(&Value::from(vec![1, 2])).as_deref(), Some("[1, 2]"));
+        let url = Value::from(vec!["s3://id:se/cr@et@bucket/", "http://x/", "https://u:p@h"]);
+        let shown = "[\"s3://...@bucket/\", \"http://x/\", \"https://...@h\"]";
+        assert_eq!(show(&url).as_deref(), Some(shown));
         let long = show(&Value::from("x".repeat(500))).unwrap();
         assert_eq!(long.chars().count(), SHOWN_CHARS + 3);
     }

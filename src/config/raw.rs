@@ -25,6 +25,9 @@ pub(super) const OVERRIDABLE: [(&str, &[&str]); 7] = [
     ("limits", &["series", "object_bytes", "decompressed_bytes", "bad_rows_per_object"]),
 ];
 
+/// What a problem shows in place of a secret.
+const HIDDEN: &str = "(not shown)";
+
 /// Keys that hold tables or lists of tables, by the start of the variable's name.
 const FILE_ONLY: [&str; 6] =
     ["SOURCE", "ZONE", "PORT_GROUP", "NAT_GATEWAY", "PRICES__REGIONS", "PRICES__NO_CHARGE"];
@@ -33,6 +36,14 @@ const FILE_ONLY: [&str; 6] =
 pub(super) struct Raw {
     figment: Figment,
     tree: Dict,
+    syntax: Syntax,
+}
+
+/// How the file is written, for what would be right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Syntax {
+    Toml,
+    Yaml,
 }
 
 /// One environment variable as a layer of its own, so that a problem can name it.
@@ -76,7 +87,28 @@ impl Raw {
                 Dict::new()
             }
         };
-        Self { figment, tree }
+        Self { figment, tree, syntax: Syntax::Toml }
+    }
+
+    /// A text in YAML. Keys that are there twice are a problem; no part of the text is repeated in one, because it may
+    /// be a secret.
+    pub(super) fn yaml(text: &str, problems: &mut Problems) -> Self {
+        let options = serde_saphyr::options! { with_snippet: false, reject_unsupported_tags: true };
+        let tree = match serde_saphyr::from_str_with_options(text, options) {
+            Ok(Value::Dict(_, tree)) => tree,
+            Ok(Value::Empty(..)) => Dict::new(),
+            Ok(_) => {
+                problems.at("", "is not a mapping of keys to values, as YAML has it");
+                Dict::new()
+            }
+            // With comments only it has no document.
+            Err(error) if matches!(error.without_snippet(), serde_saphyr::Error::Eof { .. }) => Dict::new(),
+            Err(error) => {
+                problems.at("", format!("is not valid YAML:\n{}", error.without_snippet()));
+                Dict::new()
+            }
+        };
+        Self { figment: Figment::new(), tree, syntax: Syntax::Yaml }
     }
 
     /// The top level.
@@ -164,6 +196,11 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// The same problem with a value that must not be repeated.
+    pub(super) fn secret_problem(&self, wanted: impl Into<String>) -> Problem {
+        Problem { value: Some(HIDDEN.to_owned()), ..self.problem(wanted) }
+    }
+
     /// Its truth value, if it is one.
     pub(super) fn boolean(&self) -> Option<bool> {
         match (self.value, self.variable()) {
@@ -176,7 +213,12 @@ impl<'a> Node<'a> {
     /// Its items, if it is a list.
     fn items(&self) -> Option<Vec<Node<'a>>> {
         let Value::Array(_, items) = self.value else { return None };
-        let node = |(index, value)| Node { raw: self.raw, path: format!("{}[{index}]", self.path), value };
+        let path = |index: usize| match self.raw.syntax {
+            Syntax::Toml => format!("{}[{index}]", self.path),
+            // These lists are of single words, which show which one is meant.
+            Syntax::Yaml => self.path.clone(),
+        };
+        let node = |(index, value)| Node { raw: self.raw, path: path(index), value };
         Some(items.iter().enumerate().map(node).collect())
     }
 }
@@ -204,7 +246,8 @@ impl<'a> Table<'a> {
     /// The value of a key.
     fn node(&mut self, key: &'static str) -> Option<Node<'a>> {
         self.asked.push(key);
-        let value = self.dict?.get(key)?;
+        // YAML has keys without a value, which is as good as no key.
+        let value = self.dict?.get(key).filter(|value| !matches!(value, Value::Empty(..)))?;
         Some(Node { raw: self.raw, path: self.path_of(key), value })
     }
 
@@ -233,6 +276,24 @@ impl<'a> Table<'a> {
         parse: impl FnOnce(&Node<'a>) -> Result<T, String>,
     ) -> Option<T> {
         self.placed(problems, key, parse).map(|(_, value)| value)
+    }
+
+    /// A text that must not be repeated in a problem.
+    pub(super) fn secret<T>(
+        &mut self,
+        problems: &mut Problems,
+        key: &'static str,
+        parse: impl FnOnce(&'a str) -> Result<T, String>,
+    ) -> Option<T> {
+        let node = self.node(key)?;
+        let text = node.text().filter(|text| !text.is_empty());
+        match text.ok_or_else(|| "must be a text".to_owned()).and_then(parse) {
+            Ok(value) => Some(value),
+            Err(wanted) => {
+                problems.push(node.secret_problem(wanted));
+                None
+            }
+        }
     }
 
     /// The value of a key, or its default.
@@ -271,7 +332,10 @@ impl<'a> Table<'a> {
     ) -> Vec<(Node<'a>, T)> {
         let Some(node) = self.node(key) else { return Vec::new() };
         let Some(items) = node.items() else {
-            problems.push(node.problem(format!("must be a list in brackets: {key} = [ ... ]")));
+            problems.push(node.problem(match self.raw.syntax {
+                Syntax::Toml => format!("must be a list in brackets: {key} = [ ... ]"),
+                Syntax::Yaml => format!("must be a list: {key}: [ ... ], or lines that begin with a dash"),
+            }));
             return Vec::new();
         };
         let mut good = Vec::new();
@@ -282,6 +346,11 @@ impl<'a> Table<'a> {
             }
         }
         good
+    }
+
+    /// Whether it has no key.
+    pub(super) fn is_empty(&self) -> bool {
+        self.dict.is_some_and(|dict| dict.is_empty())
     }
 
     /// Whether a key is there, good or bad. Does not count as asking for it.
@@ -297,7 +366,17 @@ impl<'a> Table<'a> {
             return Table { dict: Some(dict), ..empty };
         }
         let path = &node.path;
-        problems.at(path, format!("must be a table: write [{path}] on a line of its own, its keys below it"));
+        problems.at(
+            path,
+            match self.raw.syntax {
+                Syntax::Toml => {
+                    format!("must be a table: write [{path}] on a line of its own, its keys below it")
+                }
+                Syntax::Yaml => format!(
+                    "must be a mapping: write {key}: on a line of its own, its keys indented below it"
+                ),
+            },
+        );
         Table { dict: None, ..empty }
     }
 
@@ -342,6 +421,15 @@ impl<'a> Table<'a> {
             }
         }
         tables
+    }
+
+    /// The keys that the user chooses, with their values.
+    pub(super) fn entries(&mut self) -> Vec<(&'a str, Node<'a>)> {
+        let dict = self.dict.take();
+        let node = |(key, value): (&'a String, &'a Value)| {
+            (key.as_str(), Node { raw: self.raw, path: self.path_of(key), value })
+        };
+        dict.into_iter().flatten().map(node).collect()
     }
 
     /// Tells of every key that nobody asked for.

@@ -79,6 +79,12 @@ impl Service {
         Self::Proxy,
     ];
 
+    /// Whether clients reach it through a Kubernetes service, which may prefer endpoints of their zone. Ingesters and
+    /// schedulers are found in a ring, which spreads over the zones on purpose.
+    pub(super) fn is_balanced(self) -> bool {
+        !matches!(self, Self::Ingester | Self::Scheduler)
+    }
+
     fn replicas(self) -> usize {
         match self {
             Self::Agent => ZONES.len() * WORKERS_PER_ZONE,

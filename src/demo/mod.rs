@@ -4,6 +4,7 @@
 //! a function of the folder, the seed and the times it is given. The tests and benches use the same cluster.
 
 mod cluster;
+mod past;
 mod traffic;
 mod writer;
 
@@ -16,6 +17,7 @@ use std::{
 };
 
 pub use cluster::{ACCOUNT, FLOW_LOG, NAT_ADDRESS, NAT_INTERFACE, REGION, ZONES, Zone};
+pub use past::Past;
 pub use traffic::Cluster;
 pub use writer::{DemoError, HISTORY_ROWS, LogFolder, SLOT_SECONDS, file_path, partition, slot_of};
 
@@ -33,6 +35,9 @@ pub const HISTORY_DAYS: u32 = 2;
 
 /// Fewest records of a live file: enough for the flow with the most records to find room in most files.
 const LIVE_ROWS: usize = 12;
+
+/// Name of the state file in the folder.
+const STATE: &str = "flowcost.db";
 
 /// First line of a configuration that the demo may overwrite.
 const HEADER: &str =
@@ -52,12 +57,19 @@ pub struct Demo {
 }
 
 impl Demo {
-    /// Makes the folder ready: the configuration, and two days of history where they are missing. Without `dir` a
-    /// new folder is made in the system's folder for temporary files. Blocks for a second or two on the first start.
+    /// Makes the folder ready: the configuration, and the `history` (two days, unless more is asked for) where it is
+    /// missing. Without `dir` a new folder is made in the system's folder for temporary files. Blocks for a second or
+    /// two on the first start, and for as long again for each two weeks of history.
     ///
     /// # Errors
-    /// When the folder cannot be written, or its `flowcost.toml` is somebody else's.
-    pub fn prepare(dir: Option<PathBuf>, rows_per_minute: u32, now: Timestamp) -> Result<Self, DemoError> {
+    /// When the folder cannot be written, its `flowcost.toml` is somebody else's, or it has been read already with a
+    /// shorter history.
+    pub fn prepare(
+        dir: Option<PathBuf>,
+        rows_per_minute: u32,
+        history: Option<Duration>,
+        now: Timestamp,
+    ) -> Result<Self, DemoError> {
         let dir = match dir {
             Some(dir) => {
                 fs::create_dir_all(&dir).map_err(io_error("create", &dir))?;
@@ -69,10 +81,22 @@ impl Demo {
         if dir.to_str().is_none() {
             return Err(DemoError::NotUtf8(dir));
         }
-        let config_toml = config_toml(&dir);
-        write_config(&dir.join("flowcost.toml"), &config_toml)?;
-        let logs = LogFolder::new(dir.clone(), Cluster::new(SEED));
-        let history = logs.write_history(now, HISTORY_DAYS)?;
+        let config_path = dir.join("flowcost.toml");
+        let present = read_config(&config_path)?;
+        let usual = Duration::from_secs(u64::from(HISTORY_DAYS) * 86_400);
+        let is_read = dir.join(STATE).exists();
+        let past = Past::choose(present.as_deref(), is_read, history, usual, now)?;
+        let config_toml = config_with_past(&dir, past);
+        fs::write(&config_path, &config_toml).map_err(io_error("write", &config_path))?;
+        let mut cluster = Cluster::new(SEED);
+        if let Some(past) = past {
+            cluster = cluster.preferring_close(past.close_from);
+        }
+        let logs = LogFolder::new(dir.clone(), cluster);
+        let history = match past {
+            Some(past) => logs.write_long_history(past.begin, now, HISTORY_DAYS)?,
+            None => logs.write_history(now, HISTORY_DAYS)?,
+        };
         // An earlier run may have been inside the same slot: what it wrote is not written again.
         let slot = slot_of(now);
         let written_until = if logs.is_filled(slot)? { now } else { slot };
@@ -114,17 +138,14 @@ fn temporary_folder(now: Timestamp) -> Result<PathBuf, DemoError> {
     }
 }
 
-fn write_config(path: &Path, text: &str) -> Result<(), DemoError> {
+/// The configuration that an earlier start has left.
+fn read_config(path: &Path) -> Result<Option<String>, DemoError> {
     match fs::read_to_string(path) {
-        Ok(present) if !present.starts_with(HEADER) => {
-            return Err(DemoError::ForeignConfig(path.to_owned()));
-        }
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(io_error("read", path)(error));
-        }
-        _ => {}
+        Ok(present) if !present.starts_with(HEADER) => Err(DemoError::ForeignConfig(path.to_owned())),
+        Ok(present) => Ok(Some(present)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(io_error("read", path)(error)),
     }
-    fs::write(path, text).map_err(io_error("write", path))
 }
 
 /// Text as a TOML basic string.
@@ -145,7 +166,12 @@ fn quoted(text: &str) -> String {
 
 /// The configuration that reads the demo's folder, with the state file in the same folder. `dir` is absolute.
 pub fn config_toml(dir: &Path) -> String {
-    let state = quoted(&dir.join("flowcost.db").to_string_lossy());
+    config_with_past(dir, None)
+}
+
+fn config_with_past(dir: &Path, past: Option<Past>) -> String {
+    let state = quoted(&dir.join(STATE).to_string_lossy());
+    let past = past.map_or_else(String::new, |past| past.lines());
     let url = quoted(&format!("file://{}/", dir.to_string_lossy().trim_end_matches('/')));
     let mut zones = String::new();
     for Zone { name, az_id, cidrs: [nodes, pods, public] } in &ZONES {
@@ -171,7 +197,7 @@ path = {state}
 [ingest]
 poll_interval = "2s"
 lookback = "72h"
-
+{past}
 [[source]]
 name = "demo"
 url = {url}
@@ -215,16 +241,17 @@ inter_az_ratio = 0.30
     )
 }
 
-/// What a newcomer reads when the demo is up: the address, and three things to try.
+/// What a newcomer reads when the demo is up: the address, and four things to try.
 pub fn banner(address: SocketAddr, dir: &Path) -> String {
-    let ledger = shell_word(&dir.join("flowcost.db").to_string_lossy());
+    let ledger = shell_word(&dir.join(STATE).to_string_lossy());
     let config = dir.join("flowcost.toml");
+    let config_word = shell_word(&config.to_string_lossy());
     format!(
         r#"
 A synthetic cluster writes its flow logs to {dir}
 and they are counted and priced at http://{address}/metrics (configuration: {config}).
 
-Three things to try:
+Four things to try:
 
 1. What does the traffic between zones cost, and where does the month end?
    curl -s http://{address}/metrics | grep -E '^flowcost_(inter_az_bytes_total|projected_month_usd)'
@@ -235,6 +262,9 @@ Three things to try:
 
 3. Ask the ledger, hour by hour:
    sqlite3 -readonly -header -column {ledger} 'SELECT * FROM ledger ORDER BY 1 DESC LIMIT 10'
+
+4. Get its past as metrics, to be loaded into Prometheus (README, "History"):
+   flowcost-exporter export-history --config.file {config_word} > history.om
 
 Ctrl-C stops it; to go on where it stopped: flowcost-exporter demo --dir {word}
 "#,

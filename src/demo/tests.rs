@@ -98,7 +98,7 @@ fn a_live_file_never_takes_the_name_of_a_history_file() {
 fn a_demo_goes_on_where_it_stopped() {
     let dir = tempfile::tempdir().unwrap();
     young(dir.path());
-    let mut demo = Demo::prepare(Some(dir.path().to_owned()), 600, NOW).unwrap();
+    let mut demo = Demo::prepare(Some(dir.path().to_owned()), 600, None, NOW).unwrap();
     assert_eq!(demo.history, Vec::<PathBuf>::new());
     let begun = demo.write_until(NOW).unwrap().expect("the slot up to now");
     assert!(begun.to_str().unwrap().contains("_20251209T1400Z_"));
@@ -108,22 +108,42 @@ fn a_demo_goes_on_where_it_stopped() {
 
     let files = tree(dir.path()).len();
     let mut again =
-        Demo::prepare(Some(dir.path().to_owned()), 600, NOW.plus(Duration::from_secs(9))).unwrap();
+        Demo::prepare(Some(dir.path().to_owned()), 600, None, NOW.plus(Duration::from_secs(9))).unwrap();
     assert_eq!(again.write_until(NOW.plus(Duration::from_secs(9))).unwrap(), None, "this slot has files");
     assert_eq!(tree(dir.path()).len(), files);
     assert!(again.write_until(NOW.plus(Duration::from_secs(100_000))).unwrap().is_some(), "a laptop asleep");
 }
 
 #[test]
+fn a_long_history_is_hours_and_then_slots_and_begins_where_the_configuration_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let days = |days: u64| Some(Duration::from_secs(days * 86_400));
+    let short = Demo::prepare(Some(dir.path().to_owned()), 600, days(3), NOW).unwrap();
+    // A day in files of an hour, then the rest of the hour two days ago in files of a slot.
+    assert_eq!(short.history.len(), 24 + 2 * 288);
+    let config: toml::Table = short.config_toml.parse().unwrap();
+    assert_eq!(config["ingest"]["start"].as_str(), Some("2025-12-06T14:00:00Z"));
+    let first = short.history[0].to_str().unwrap();
+    assert!(first.contains("/day=06/hour=14/") && first.contains("_20251206T1400Z_"), "{first}");
+    let later = NOW.plus(Duration::from_secs(86_400));
+    let again = Demo::prepare(Some(dir.path().to_owned()), 600, days(3), later).unwrap();
+    assert_eq!(again.config_toml, short.config_toml, "the folder keeps its past");
+    assert_eq!(again.history.len(), 288, "only the day since");
+    fs::write(dir.path().join(STATE), "").unwrap();
+    let longer = Demo::prepare(Some(dir.path().to_owned()), 600, days(9), later);
+    assert!(matches!(longer.err().unwrap(), DemoError::ShorterPast));
+}
+
+#[test]
 fn the_configuration_is_in_the_folder_and_only_there_overwritten() {
     let dir = tempfile::tempdir().unwrap();
     young(dir.path());
-    let demo = Demo::prepare(Some(dir.path().to_owned()), 600, NOW).unwrap();
+    let demo = Demo::prepare(Some(dir.path().to_owned()), 600, None, NOW).unwrap();
     let path = dir.path().join("flowcost.toml");
     assert_eq!(fs::read_to_string(&path).unwrap(), demo.config_toml);
-    assert!(Demo::prepare(Some(dir.path().to_owned()), 600, NOW).is_ok(), "its own file");
+    assert!(Demo::prepare(Some(dir.path().to_owned()), 600, None, NOW).is_ok(), "its own file");
     fs::write(&path, "[state]\n").unwrap();
-    let error = Demo::prepare(Some(dir.path().to_owned()), 600, NOW).err().unwrap();
+    let error = Demo::prepare(Some(dir.path().to_owned()), 600, None, NOW).err().unwrap();
     assert!(matches!(error, DemoError::ForeignConfig(found) if found == path));
     assert_eq!(fs::read_to_string(&path).unwrap(), "[state]\n");
 }

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use fastrand::Rng;
 
-use super::cluster::{Endpoint, ROUTES, Topology, ZONES};
+use super::cluster::{Endpoint, ROUTES, Route, Topology, ZONES};
 use crate::{
     decode::{
         Action, Direction, LogStatus,
@@ -28,6 +28,10 @@ const GIB: f64 = (1u64 << 30) as f64;
 const MONTH_SECONDS: f64 = 30.0 * 86_400.0;
 /// Longest aggregation interval of the flow log.
 const WINDOW: i64 = 60;
+
+/// How many of 100 flows stay inside a zone once services route that way: not all, for a zone without a server of a kind
+/// goes on using the others'.
+const LOCAL_WHEN_CLOSE: u32 = 90;
 
 /// Something that leaves records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +93,8 @@ pub struct Cluster {
     topology: Topology,
     /// Each kind as often as its weight says: drawing one is one index.
     lots: Vec<Kind>,
+    /// From when on clients prefer a server in their own zone, where the server lets them.
+    close_from: Option<Timestamp>,
     s3: Text,
     amazon: Text,
 }
@@ -99,7 +105,29 @@ impl Cluster {
         let routes = ROUTES.iter().enumerate().map(|(index, route)| (Kind::Route(index), route.weight));
         let lots =
             routes.chain(Kind::OTHERS).flat_map(|(kind, weight)| std::iter::repeat_n(kind, weight)).collect();
-        Self { seed, topology: Topology::new(), lots, s3: Some("S3".into()), amazon: Some("AMAZON".into()) }
+        Self {
+            seed,
+            topology: Topology::new(),
+            lots,
+            close_from: None,
+            s3: Some("S3".into()),
+            amazon: Some("AMAZON".into()),
+        }
+    }
+
+    /// The same cluster, whose services route within the zone from `since` on (Kubernetes'
+    /// `trafficDistribution: PreferClose`).
+    #[must_use]
+    pub fn preferring_close(self, since: Timestamp) -> Self {
+        Self { close_from: Some(since), ..self }
+    }
+
+    /// How many of 100 flows of a route stay inside a zone.
+    fn local(&self, route: &Route, at: i64) -> u32 {
+        match self.close_from {
+            Some(since) if at >= since.0 && route.server.is_balanced() => LOCAL_WHEN_CLOSE.max(route.local),
+            _ => route.local,
+        }
     }
 
     /// A number that depends on the seed and nothing else but `a` and `b`.
@@ -309,7 +337,7 @@ impl Sheet<'_> {
     fn route(&mut self, kind: Kind, index: usize) {
         let route = &ROUTES[index];
         let pairs = &self.cluster.topology.pairs[index];
-        let local = self.rng.u32(..100) < route.local && !pairs.local.is_empty();
+        let local = self.rng.u32(..100) < self.cluster.local(route, self.start) && !pairs.local.is_empty();
         let pairs = if local { &pairs.local } else { &pairs.remote };
         let (client, server) = pairs[self.rng.usize(..pairs.len())];
         let (request, response) = self.conversation(kind, route.protocol, route.port);

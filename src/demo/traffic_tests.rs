@@ -179,7 +179,10 @@ struct Bill {
 }
 
 fn bill(days: i64, rows: usize) -> Bill {
-    let cluster = Cluster::new(crate::demo::SEED);
+    bill_of(&Cluster::new(crate::demo::SEED), days, rows)
+}
+
+fn bill_of(cluster: &Cluster, days: i64, rows: usize) -> Bill {
     let mut bill = Bill::default();
     for slot in 0..days * 24 {
         for record in cluster.records(Timestamp(SLOT.0 + slot * 3600), 3600, rows) {
@@ -232,4 +235,17 @@ fn few_rows_carry_the_same_bytes_as_many() {
     let (coarse, fine) = (bill(1, 120), bill(1, 4_000));
     let ratio = coarse.counted as f64 / fine.counted as f64;
     assert!((0.9..1.1).contains(&ratio), "{ratio}");
+}
+
+#[test]
+fn less_crosses_zones_once_services_route_within_them_and_nothing_else_changes() {
+    let change = Timestamp(SLOT.0 + 86_400);
+    let cluster = Cluster::new(crate::demo::SEED).preferring_close(change);
+    let before = change.minus(std::time::Duration::from_secs(300));
+    assert_eq!(cluster.records(before, 300, 500), Cluster::new(crate::demo::SEED).records(before, 300, 500));
+    let (old, new) = (bill(1, 2_000), bill_of(&cluster.preferring_close(SLOT), 1, 2_000));
+    let ratio = |bill: &Bill| bill.cross as f64 / bill.counted as f64;
+    println!("{:.3} to {:.3} between zones", ratio(&old), ratio(&new));
+    assert!((0.35..0.45).contains(&ratio(&old)) && (0.18..0.29).contains(&ratio(&new)));
+    assert!((0.97..1.03).contains(&(new.counted as f64 / old.counted as f64)), "the same traffic");
 }

@@ -22,6 +22,9 @@ use crate::{
 /// Seconds between two deliveries of AWS: the time in a file's name is the beginning of such a slot.
 pub const SLOT_SECONDS: u32 = 300;
 
+const HOUR_SECONDS: u32 = 3_600;
+const SLOTS_AN_HOUR: usize = (HOUR_SECONDS / SLOT_SECONDS) as usize;
+
 /// Records of a slot in the history. Every zone pair and service is there every hour, and two days are written in a
 /// moment.
 pub const HISTORY_ROWS: usize = 120;
@@ -52,6 +55,11 @@ pub enum DemoError {
     /// The folder has a configuration that the demo has not written.
     #[error("{} was not written by the demo: choose another folder", .0.display())]
     ForeignConfig(PathBuf),
+    /// What has been read began later.
+    #[error(
+        "this folder is in use with a shorter history, and an earlier past would not be read: choose another folder"
+    )]
+    ShorterPast,
     /// The path of the folder cannot be put into the configuration.
     #[error("{} is not UTF-8: choose another folder", .0.display())]
     NotUtf8(PathBuf),
@@ -113,8 +121,11 @@ impl LogFolder {
     /// # Errors
     /// When the folder cannot be read or written.
     pub fn write_history(&self, now: Timestamp, days: u32) -> Result<Vec<PathBuf>, DemoError> {
-        let end = slot_of(now);
-        let mut slot = slot_of(now.minus(Duration::from_secs(u64::from(days) * 86_400)));
+        let first = slot_of(now.minus(Duration::from_secs(u64::from(days) * 86_400)));
+        self.write_slots(first, slot_of(now))
+    }
+
+    fn write_slots(&self, mut slot: Timestamp, end: Timestamp) -> Result<Vec<PathBuf>, DemoError> {
         let mut written = Vec::new();
         let (mut hour, mut filled) = (None, BTreeSet::new());
         while slot < end {
@@ -129,6 +140,32 @@ impl LogFolder {
             }
             slot = slot.plus(Duration::from_secs(u64::from(SLOT_SECONDS)));
         }
+        Ok(written)
+    }
+
+    /// The same from the hour of `begin` on, with one file for each hour that has none until the last `days` days: as
+    /// many records an hour, in a twelfth of the files.
+    ///
+    /// # Errors
+    /// When the folder cannot be read or written.
+    pub fn write_long_history(
+        &self,
+        begin: Timestamp,
+        now: Timestamp,
+        days: u32,
+    ) -> Result<Vec<PathBuf>, DemoError> {
+        let fine = Hour::of(now.minus(Duration::from_secs(u64::from(days) * 86_400)));
+        let mut written = Vec::new();
+        for hour in (Hour::of(begin).0..fine.0).map(Hour) {
+            if self.filled(hour)?.is_empty() {
+                let records = self.cluster.records(hour.start(), HOUR_SECONDS, HISTORY_ROWS * SLOTS_AN_HOUR);
+                let path =
+                    self.dir.join(file_path(hour.start(), self.hash(hour.start(), u64::from(HOUR_SECONDS))));
+                self.write(&path, &records)?;
+                written.push(path);
+            }
+        }
+        written.extend(self.write_slots(fine.start(), slot_of(now))?);
         Ok(written)
     }
 

@@ -195,6 +195,29 @@ pub const OBJECT_BYTES: Metric =
 /// Objects not read yet.
 pub const OBJECTS_PENDING: Metric =
     gauge("flowcost_objects_pending", "", "Objects that are found and not settled yet.").labels(SOURCE);
+/// Size of what there is to read.
+pub const BACKLOG_OBJECTS: Metric = gauge(
+    "flowcost_backlog_objects",
+    "",
+    "Objects of the present backlog, settled ones included: all that were found since nothing was left to read. Grows \
+     while the backlog is being listed; 0 when there is none.",
+)
+.labels(SOURCE);
+/// How much of it is read.
+pub const BACKLOG_SETTLED: Metric = gauge(
+    "flowcost_backlog_settled_objects",
+    "",
+    "Objects of the present backlog that are settled, by this process.",
+)
+.labels(SOURCE);
+/// How long it takes.
+pub const BACKLOG_REMAINING: Metric = gauge(
+    "flowcost_backlog_remaining_seconds",
+    "seconds",
+    "Time until the present backlog is read, if it goes on as until now; 0 when there is none. Absent while it is being \
+     listed or nothing of it is settled.",
+)
+.labels(SOURCE);
 /// Objects set aside.
 pub const OBJECTS_QUARANTINED: Metric = gauge(
     "flowcost_objects_quarantined",
@@ -245,6 +268,13 @@ pub const LAST_SCAN_SUCCESS: Metric = gauge(
 )
 .labels(SOURCE)
 .kept();
+/// Trouble with the state.
+pub const COMMIT_FAILURES: Metric = counter(
+    "flowcost_commit_failures_total",
+    "",
+    "Cycles that ended because the state file could not be read or written: a full disk, a fault of it, another \
+     program that writes. What is committed stays served, and ingest goes on when the disk does.",
+);
 /// Freshness of the state.
 pub const LAST_COMMIT: Metric = gauge(
     "flowcost_last_commit_timestamp_seconds",
@@ -278,6 +308,18 @@ pub const READY: Metric = gauge(
     "flowcost_ready",
     "",
     "1 once the state is loaded and its first full scan is committed, else 0. The flow families are absent until then.",
+);
+/// Whether the configuration on the disk is the one in force.
+pub const RELOAD_SUCCESSFUL: Metric = gauge(
+    "flowcost_config_last_reload_successful",
+    "",
+    "1 if the last attempt to load the configuration succeeded, else 0: then the one before it is still in force.",
+);
+/// Age of the configuration.
+pub const RELOAD_SUCCESS: Metric = gauge(
+    "flowcost_config_last_reload_success_timestamp_seconds",
+    "seconds",
+    "Unix time at which the configuration in force was loaded.",
 );
 /// What runs.
 pub const BUILD_INFO: Metric =
@@ -345,6 +387,9 @@ pub const SECTIONS: &[Section] = &[
             OBJECTS,
             OBJECT_BYTES,
             OBJECTS_PENDING,
+            BACKLOG_OBJECTS,
+            BACKLOG_SETTLED,
+            BACKLOG_REMAINING,
             OBJECTS_QUARANTINED,
             SERIES,
             SERIES_LIMIT,
@@ -364,8 +409,11 @@ pub const SECTIONS: &[Section] = &[
             STORE_REQUEST_FAILURES,
             SCANS,
             SCAN_FAILURES,
+            COMMIT_FAILURES,
             SCAN_DURATION,
             OVERLAPPING_FLOW_LOGS,
+            RELOAD_SUCCESSFUL,
+            RELOAD_SUCCESS,
         ],
     },
     Section {

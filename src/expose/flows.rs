@@ -21,7 +21,7 @@ pub(super) struct Committed {
     /// What is committed. `None` until the state is loaded: then nothing that lives in it is shown, because a zero
     /// would be a counter that went down.
     pub(super) snapshot: Option<Arc<Snapshot>>,
-    /// What does not change while the process runs.
+    /// What is shown of the configuration.
     pub(super) fixed: Arc<Static>,
     /// When the scrape was asked for.
     pub(super) now: Timestamp,
@@ -117,6 +117,7 @@ fn configured(page: &mut Families<'_>, fixed: &Static) -> fmt::Result {
     page.single(&catalog::BUDGET_MONTHLY, fixed.budget_monthly_usd.map(Value::Real))?;
     page.single(&catalog::BUDGET_INTER_AZ, fixed.budget_inter_az_ratio.map(Value::Real))?;
     page.single(&catalog::SERIES_LIMIT, Value::Int(fixed.series_limit as u64))?;
+    page.single(&catalog::RELOAD_SUCCESS, moment(Some(fixed.loaded_at)))?;
     let build = [([&*fixed.build.version, &*fixed.build.revision], Value::Int(1))];
     page.family(&catalog::BUILD_INFO, build)
 }

@@ -5,8 +5,8 @@
 
 use std::{fmt::Write, time::Duration};
 
-use super::{Exposition, Readiness, month, routes};
-use crate::model::Timestamp;
+use super::{Exposition, Readiness, Shown, month, routes};
+use crate::{event::Progress, model::Timestamp};
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--line:#8884;--dim:#777;--accent:#0b63c4;--good:#1a7f37;--wait:#9a6700}\
@@ -23,17 +23,18 @@ dl{display:grid;grid-template-columns:max-content 1fr;gap:.25rem 1.5rem;margin:0
 /// The page at the moment `now`.
 pub(super) fn page(exposition: &Exposition, now: Timestamp) -> String {
     let mut page = String::new();
+    let shown = exposition.shown();
     // Writing to a string cannot fail.
-    let _ = head(&mut page, exposition)
-        .and_then(|()| overview(&mut page, exposition, now))
-        .and_then(|()| sources(&mut page, exposition, now));
+    let _ = head(&mut page, &shown)
+        .and_then(|()| overview(&mut page, exposition, &shown, now))
+        .and_then(|()| sources(&mut page, exposition, &shown, now));
     page.push_str("</body>\n</html>\n");
     page
 }
 
-fn head(page: &mut String, exposition: &Exposition) -> std::fmt::Result {
-    let build = &exposition.fixed.build;
-    let readiness = exposition.readiness();
+fn head(page: &mut String, shown: &Shown) -> std::fmt::Result {
+    let build = &shown.fixed.build;
+    let readiness = super::readiness(shown.snapshot.as_deref());
     let class = if readiness == Readiness::Ready { "good" } else { "wait" };
     write!(
         page,
@@ -54,9 +55,9 @@ fn head(page: &mut String, exposition: &Exposition) -> std::fmt::Result {
     )
 }
 
-fn overview(page: &mut String, exposition: &Exposition, now: Timestamp) -> std::fmt::Result {
-    let fixed = &exposition.fixed;
-    if let Some(snapshot) = exposition.snapshot() {
+fn overview(page: &mut String, exposition: &Exposition, shown: &Shown, now: Timestamp) -> std::fmt::Result {
+    let fixed = &shown.fixed;
+    if let Some(snapshot) = &shown.snapshot {
         let figures = month::figures(&snapshot.hourly_cost, snapshot.first_hour, now);
         let (to_date, projected) =
             (figures.to_date.iter().sum::<f64>(), figures.projected.iter().sum::<f64>());
@@ -65,6 +66,12 @@ fn overview(page: &mut String, exposition: &Exposition, now: Timestamp) -> std::
         writeln!(page, "<dt>Month to date</dt><dd>{to_date:.2} USD</dd>")?;
         writeln!(page, "<dt>Month projected</dt><dd>{projected:.2} USD</dd>")?;
     }
+    for name in &fixed.sources {
+        let progress = exposition.own().progress(name);
+        if progress.settled < progress.objects {
+            writeln!(page, "<dt>Reading {}</dt><dd class=\"wait\">{}</dd>", escape(name), course(&progress))?;
+        }
+    }
     if let Some(budget) = fixed.budget_monthly_usd {
         writeln!(page, "<dt>Budget</dt><dd>{budget:.2} USD a month</dd>")?;
     }
@@ -72,15 +79,18 @@ fn overview(page: &mut String, exposition: &Exposition, now: Timestamp) -> std::
     Ok(())
 }
 
-fn sources(page: &mut String, exposition: &Exposition, now: Timestamp) -> std::fmt::Result {
+fn sources(page: &mut String, exposition: &Exposition, shown: &Shown, now: Timestamp) -> std::fmt::Result {
     page.push_str(
         "<h2>Sources</h2>\n<div class=\"wide\"><table>\n<tr><th>Source</th><th>Newest record</th><th>Last scan</th>\
          <th class=\"number\">Pending</th><th class=\"number\">Quarantined</th></tr>\n",
     );
-    let snapshot = exposition.snapshot();
-    for name in &exposition.fixed.sources {
-        let committed =
-            snapshot.as_ref().and_then(|snapshot| snapshot.sources.get(name)).copied().unwrap_or_default();
+    for name in &shown.fixed.sources {
+        let committed = shown
+            .snapshot
+            .as_ref()
+            .and_then(|snapshot| snapshot.sources.get(name))
+            .copied()
+            .unwrap_or_default();
         let (last_scan, pending) = {
             let own = exposition.own();
             (own.last_scan(name).max(committed.last_full_scan), own.pending(name))
@@ -97,6 +107,21 @@ fn sources(page: &mut String, exposition: &Exposition, now: Timestamp) -> std::f
     }
     page.push_str("</table></div>\n");
     Ok(())
+}
+
+/// How far a backlog has come, in words.
+fn course(progress: &Progress) -> String {
+    let Progress { objects, settled, records, listed, remaining, .. } = progress;
+    let mut text = format!("{settled} of {objects} objects ({} %), {records} records", progress.percent());
+    match remaining {
+        Some(time) => {
+            let whole = Duration::from_secs(time.as_secs().max(1));
+            let _ = write!(text, ", some {} left", humantime::format_duration(whole));
+        }
+        None if !listed => text.push_str(", still being listed"),
+        None => {}
+    }
+    text
 }
 
 /// A moment and how long ago it was.
@@ -133,6 +158,14 @@ mod tests {
     #[test]
     fn markup_in_names_is_text() {
         assert_eq!(escape("<b a='1'>\"&\"</b>"), "&lt;b a=&#39;1&#39;&gt;&quot;&amp;&quot;&lt;/b&gt;");
+    }
+
+    #[test]
+    fn a_backlog_is_told_in_words() {
+        let progress = Progress { objects: 2_000, settled: 500, records: 60_000, ..Progress::default() };
+        assert_eq!(course(&progress), "500 of 2000 objects (25 %), 60000 records, still being listed");
+        let listed = Progress { listed: true, remaining: Some(Duration::from_millis(90_900)), ..progress };
+        assert_eq!(course(&listed), "500 of 2000 objects (25 %), 60000 records, some 1m 30s left");
     }
 
     #[test]

@@ -8,24 +8,29 @@ pub mod catalog;
 mod encode;
 mod flows;
 mod format;
+mod history;
 mod landing;
 mod month;
 mod process;
 mod routes;
+mod scrapes;
 mod selfmetrics;
 mod server;
+pub mod web;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard},
 };
 
 use prometheus_client::{encoding::text, registry::Registry};
 
 pub use format::Format;
+pub use history::{HistoryFamily, HistoryWriter, SeriesLabels, Step};
 pub use month::{HourlyCost, MonthFigures, figures as month_figures};
 pub use process::{ProcessStats, read as read_process};
-pub use server::{Bounds, Drained, serve};
+pub use routes::{Lifecycle, ReloadRequest};
+pub use server::{Bounds, Drained, Site, serve};
 
 use crate::{
     event::Event,
@@ -52,9 +57,11 @@ impl BuildInfo {
     }
 }
 
-/// What does not change while the process runs.
+/// What a scrape shows of the configuration. Another one takes its place when the configuration is reloaded.
 #[derive(Debug, Clone)]
 pub struct Static {
+    /// When the configuration was loaded.
+    pub loaded_at: Timestamp,
     /// Version and revision.
     pub build: BuildInfo,
     /// Names of the configured sources.
@@ -96,16 +103,33 @@ impl Readiness {
 /// All that can be shown. Shared by the tasks that feed it and the server that reads it.
 #[derive(Debug)]
 pub struct Exposition {
-    fixed: Arc<Static>,
-    snapshot: RwLock<Option<Arc<Snapshot>>>,
+    /// Together, so that no scrape sees the state under one configuration and the prices of another.
+    shown: RwLock<Shown>,
     own: Mutex<SelfMetrics>,
+}
+
+#[derive(Debug, Clone)]
+struct Shown {
+    fixed: Arc<Static>,
+    snapshot: Option<Arc<Snapshot>>,
 }
 
 impl Exposition {
     /// Nothing loaded, nothing counted.
     pub fn new(fixed: Static) -> Self {
         let own = Mutex::new(SelfMetrics::new(&fixed.sources));
-        Self { fixed: Arc::new(fixed), snapshot: RwLock::new(None), own }
+        Self { shown: RwLock::new(Shown { fixed: Arc::new(fixed), snapshot: None }), own }
+    }
+
+    /// Goes over to another configuration, and to the state as it is under that one; `None`: which has not changed.
+    /// What has been counted stays.
+    pub fn reconfigure(&self, fixed: Static, snapshot: Option<Arc<Snapshot>>) {
+        self.own().show(&fixed.sources);
+        let mut shown = self.shown_mut();
+        shown.fixed = Arc::new(fixed);
+        if snapshot.is_some() {
+            shown.snapshot = snapshot;
+        }
     }
 
     /// Counts an event that happened at `at`.
@@ -115,17 +139,17 @@ impl Exposition {
 
     /// Shows this state from now on.
     pub fn publish(&self, snapshot: Arc<Snapshot>) {
-        *self.snapshot.write().unwrap_or_else(PoisonError::into_inner) = Some(snapshot);
+        self.shown_mut().snapshot = Some(snapshot);
     }
 
     /// Whether the state is loaded and has had its first full scan.
     pub fn readiness(&self) -> Readiness {
-        readiness(self.snapshot().as_deref())
+        readiness(self.shown().snapshot.as_deref())
     }
 
     /// One scrape.
     pub fn render(&self, now: Timestamp, format: Format) -> String {
-        let snapshot = self.snapshot();
+        let Shown { fixed, snapshot } = self.shown();
         let committed_scans = snapshot.as_ref().map(|snapshot| {
             let of =
                 |(name, source): (&Arc<str>, &SourceProgress)| Some((name.clone(), source.last_full_scan?));
@@ -133,10 +157,10 @@ impl Exposition {
         });
         let counted = selfmetrics::Counted { own: self.own().clone(), committed_scans };
         let mut registry = Registry::default();
-        let committed = flows::Committed { snapshot, fixed: self.fixed.clone(), now };
+        let committed = flows::Committed { snapshot, fixed: fixed.clone(), now };
         registry.register_collector(Box::new(committed));
         registry.register_collector(Box::new(counted));
-        if let Some(process) = (self.fixed.process)() {
+        if let Some(process) = (fixed.process)() {
             registry.register_collector(Box::new(process));
         }
         let mut exposition = String::new();
@@ -147,8 +171,12 @@ impl Exposition {
         }
     }
 
-    fn snapshot(&self) -> Option<Arc<Snapshot>> {
-        self.snapshot.read().unwrap_or_else(PoisonError::into_inner).clone()
+    fn shown(&self) -> Shown {
+        self.shown.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn shown_mut(&self) -> RwLockWriteGuard<'_, Shown> {
+        self.shown.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn own(&self) -> MutexGuard<'_, SelfMetrics> {

@@ -3,7 +3,12 @@
 //! Refuses to know what a flow record is: what is committed comes from the snapshot. Invariant: the label sets are
 //! fixed by the configured sources and the enums; every one of them exists from the start, at 0.
 
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+    time::Duration,
+};
 
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 
@@ -13,7 +18,8 @@ use super::{
     flows::moment,
 };
 use crate::{
-    event::{Event, ScanKind},
+    event::{Event, Progress, ScanKind},
+    limits,
     model::Timestamp,
     store::{FailureReason, Operation},
 };
@@ -24,9 +30,16 @@ const SCAN_SECONDS: [f64; 12] = [0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0
 const OPERATIONS: usize = Operation::ALL.len();
 const REASONS: usize = FailureReason::ALL.len();
 
-/// The counters, by source.
+/// The counters, most of them by source.
 #[derive(Debug, Clone)]
-pub(super) struct SelfMetrics(BTreeMap<Arc<str>, SourceCounts>);
+pub(super) struct SelfMetrics {
+    /// Also of sources that a reload took away: should they come back, they go on.
+    counts: BTreeMap<Arc<str>, SourceCounts>,
+    shown: BTreeSet<Arc<str>>,
+    /// Whether the last attempt to load the configuration succeeded.
+    reload_successful: bool,
+    commit_failures: u64,
+}
 
 #[derive(Debug, Clone, Default)]
 struct SourceCounts {
@@ -39,13 +52,33 @@ struct SourceCounts {
     scan_buckets: [u64; SCAN_SECONDS.len() + 1],
     last_scan: Option<Timestamp>,
     pending: u64,
+    progress: Progress,
     overlapping_flow_logs: u64,
 }
 
 impl SelfMetrics {
     /// All label sets at 0.
     pub(super) fn new<'a>(sources: impl IntoIterator<Item = &'a Arc<str>>) -> Self {
-        Self(sources.into_iter().map(|source| (source.clone(), SourceCounts::default())).collect())
+        let shown: BTreeSet<Arc<str>> = sources.into_iter().cloned().collect();
+        let counts = shown.iter().map(|source| (source.clone(), SourceCounts::default())).collect();
+        Self { counts, shown, reload_successful: true, commit_failures: 0 }
+    }
+
+    /// Goes over to other sources.
+    pub(super) fn show(&mut self, sources: &BTreeSet<Arc<str>>) {
+        self.shown.clone_from(sources);
+        for source in sources {
+            self.counts.entry(source.clone()).or_default();
+        }
+        // Whoever renames sources at every reload must not fill the memory.
+        while self.counts.len() > sources.len() + limits::RETIRED_SOURCES {
+            let Some(gone) = self.counts.keys().find(|name| !sources.contains(*name)).cloned() else { break };
+            self.counts.remove(&gone);
+        }
+    }
+
+    fn each(&self) -> impl Iterator<Item = (&str, &SourceCounts)> {
+        self.shown.iter().filter_map(|name| Some((&**name, self.counts.get(name)?)))
     }
 
     /// Counts an event that happened at `at`. Events that a metric of the ledger tells of are not counted again here.
@@ -73,15 +106,23 @@ impl SelfMetrics {
                 counts.scans += 1;
                 counts.scan_failures += 1;
             }
-            Event::Pending { source, objects } => {
+            Event::Pending { source, objects, progress } => {
                 let Some(counts) = self.of(source) else { return };
                 counts.pending = *objects;
+                counts.progress = *progress;
             }
+            Event::CommitFailed { .. } => self.commit_failures += 1,
             Event::OverlappingFlowLogs { source, .. } => {
                 let Some(counts) = self.of(source) else { return };
                 counts.overlapping_flow_logs += 1;
             }
-            Event::ObjectPutBack { .. }
+            Event::ConfigReloaded => self.reload_successful = true,
+            Event::ConfigReloadFailed { .. } => self.reload_successful = false,
+            Event::CertificatesReloaded
+            | Event::CertificatesKept { .. }
+            | Event::BacklogProgress { .. }
+            | Event::BacklogRead { .. }
+            | Event::ObjectPutBack { .. }
             | Event::ObjectIgnored { .. }
             | Event::ObjectRefusedLate { .. }
             | Event::ObjectQuarantined { .. }
@@ -90,8 +131,8 @@ impl SelfMetrics {
             | Event::ObjectGone { .. }
             | Event::ObjectMutated { .. }
             | Event::Committed { .. }
-            | Event::CommitFailed { .. }
             | Event::FirstScanComplete { .. }
+            | Event::StartedOver
             | Event::ClassifierChanged
             | Event::AzIdMissing { .. }
             | Event::ForeignRegion { .. }
@@ -103,16 +144,21 @@ impl SelfMetrics {
 
     /// When the open partitions of a source were last listed to the end by this process.
     pub(super) fn last_scan(&self, source: &str) -> Option<Timestamp> {
-        self.0.get(source).and_then(|counts| counts.last_scan)
+        self.counts.get(source).and_then(|counts| counts.last_scan)
     }
 
     /// Objects of a source that are found and not settled.
     pub(super) fn pending(&self, source: &str) -> u64 {
-        self.0.get(source).map_or(0, |counts| counts.pending)
+        self.counts.get(source).map_or(0, |counts| counts.pending)
+    }
+
+    /// How far a source has come with its present backlog.
+    pub(super) fn progress(&self, source: &str) -> Progress {
+        self.counts.get(source).map(|counts| counts.progress).unwrap_or_default()
     }
 
     fn of(&mut self, source: &str) -> Option<&mut SourceCounts> {
-        let counts = self.0.get_mut(source);
+        let counts = self.counts.get_mut(source);
         debug_assert!(counts.is_some(), "an event of a source that is not configured: {source}");
         counts
     }
@@ -136,11 +182,28 @@ pub(super) struct Counted {
 impl Collector for Counted {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut page = Families::new(encoder);
-        let each = || self.own.0.iter().map(|(source, counts)| (&**source, counts));
+        let each = || self.own.each();
+        page.single(&catalog::RELOAD_SUCCESSFUL, Value::Int(u64::from(self.own.reload_successful)))?;
         page.family(
             &catalog::OBJECTS_PENDING,
             each().map(|(source, counts)| ([source], Value::Int(counts.pending))),
         )?;
+        page.family(
+            &catalog::BACKLOG_OBJECTS,
+            each().map(|(source, counts)| ([source], Value::Int(counts.progress.objects))),
+        )?;
+        page.family(
+            &catalog::BACKLOG_SETTLED,
+            each().map(|(source, counts)| ([source], Value::Int(counts.progress.settled))),
+        )?;
+        let remaining = each().filter_map(|(source, counts)| {
+            let remaining = match counts.progress {
+                Progress { objects: 0, .. } => Duration::ZERO,
+                progress => progress.remaining?,
+            };
+            Some(([source], Value::Real(remaining.as_secs_f64())))
+        });
+        page.family(&catalog::BACKLOG_REMAINING, remaining)?;
         page.family(
             &catalog::OVERLAPPING_FLOW_LOGS,
             each().map(|(source, counts)| ([source], Value::Int(counts.overlapping_flow_logs))),
@@ -174,7 +237,8 @@ impl Collector for Counted {
                 ([source], moment(counts.last_scan.max(committed.get(source).copied())))
             })
         });
-        page.family(&catalog::LAST_SCAN_SUCCESS, scans)
+        page.family(&catalog::LAST_SCAN_SUCCESS, scans)?;
+        page.single(&catalog::COMMIT_FAILURES, Value::Int(self.own.commit_failures))
     }
 }
 
@@ -219,7 +283,7 @@ mod tests {
             let event = Event::StoreRequest { source: source.clone(), operation: Operation::Get, failure };
             own.observe(&event, Timestamp(1));
         }
-        let counts = &own.0[&source];
+        let counts = &own.counts[&source];
         assert_eq!(counts.requests, [0, 2]);
         assert_eq!(counts.failures[Operation::Get as usize][FailureReason::Throttled as usize], 1);
         assert_eq!(counts.failures.as_flattened().iter().sum::<u64>(), 1);
@@ -241,7 +305,22 @@ mod tests {
         };
         own.observe(&failed, Timestamp(40));
         assert_eq!(own.last_scan(&source), Some(Timestamp(20)));
-        assert_eq!((own.0[&source].scans, own.0[&source].scan_failures), (4, 1));
+        assert_eq!((own.counts[&source].scans, own.counts[&source].scan_failures), (4, 1));
+    }
+
+    #[test]
+    fn a_source_that_comes_back_goes_on_and_those_that_do_not_are_bounded() {
+        let (mut own, source) = counts();
+        own.observe(&finished(&source, ScanKind::Full, 70), Timestamp(10));
+        own.show(&BTreeSet::from(["b".into()]));
+        assert_eq!(own.each().map(|(name, _)| name).collect::<Vec<_>>(), ["b"]);
+        own.observe(&finished(&source, ScanKind::Full, 70), Timestamp(11));
+        own.show(&BTreeSet::from(["a".into()]));
+        assert_eq!(own.each().map(|(name, counts)| (name, counts.scans)).collect::<Vec<_>>(), [("a", 2)]);
+        for round in 0..2 * limits::RETIRED_SOURCES {
+            own.show(&BTreeSet::from([format!("{round}").into()]));
+        }
+        assert_eq!(own.counts.len(), 1 + limits::RETIRED_SOURCES);
     }
 
     #[test]
@@ -250,7 +329,7 @@ mod tests {
         for millis in [10, 11, 300_000, 300_001] {
             own.observe(&finished(&source, ScanKind::Full, millis), Timestamp(1));
         }
-        assert_eq!(own.0[&source].scan_buckets, [1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1]);
-        assert_eq!(own.0[&source].scan_time, Duration::from_millis(600_022));
+        assert_eq!(own.counts[&source].scan_buckets, [1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1]);
+        assert_eq!(own.counts[&source].scan_time, Duration::from_millis(600_022));
     }
 }

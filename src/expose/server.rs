@@ -1,4 +1,4 @@
-//! The web server: sockets, timeouts, caps and a graceful end.
+//! The web server: sockets, TLS handshakes, timeouts, caps and a graceful end.
 //!
 //! Refuses to know what is served ([`super::routes`]) and where it listens: sockets are bound by the caller. The only
 //! module besides the composition root that spawns tasks: one for each connection, all of them owned and awaited by
@@ -8,7 +8,7 @@
 use std::{
     collections::HashMap,
     convert::Infallible,
-    future::{Future, poll_fn, ready},
+    future::{Future, poll_fn},
     io,
     pin::pin,
     sync::{
@@ -22,15 +22,33 @@ use std::{
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::{Notify, Semaphore},
+    sync::Notify,
     task::JoinSet,
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Exposition, routes};
+use super::{
+    Exposition, Lifecycle, routes,
+    scrapes::Scrapes,
+    web::{Tls, WebHandle},
+};
 use crate::{limits, model::Clock};
+
+/// What is served, and to whom.
+#[derive(Debug, Clone)]
+pub struct Site {
+    /// What the pages show.
+    pub exposition: Arc<Exposition>,
+    /// What time it is.
+    pub clock: Clock,
+    /// TLS, authentication and headers.
+    pub web: WebHandle,
+    /// Who reloads the configuration.
+    pub lifecycle: Lifecycle,
+}
 
 /// The bounds of the server; the default is what [`limits`] says.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +59,10 @@ pub struct Bounds {
     pub patience: Duration,
     /// [`limits::SCRAPES`]
     pub scrapes: usize,
+    /// [`limits::SCRAPE_PATIENCE`]
+    pub scrape_patience: Duration,
+    /// [`limits::HANDSHAKE_TIMEOUT`]
+    pub handshake_timeout: Duration,
     /// [`limits::HEADER_TIMEOUT`]
     pub header_timeout: Duration,
     /// [`limits::CONNECTION_TIMEOUT`]
@@ -55,6 +77,8 @@ impl Default for Bounds {
             connections: limits::CONNECTIONS,
             patience: limits::CONNECTION_PATIENCE,
             scrapes: limits::SCRAPES,
+            scrape_patience: limits::SCRAPE_PATIENCE,
+            handshake_timeout: limits::HANDSHAKE_TIMEOUT,
             header_timeout: limits::HEADER_TIMEOUT,
             connection_timeout: limits::CONNECTION_TIMEOUT,
             grace: limits::SHUTDOWN_GRACE,
@@ -75,16 +99,14 @@ pub struct Drained {
 /// no request meanwhile are closed. Dropping the future closes everything at once.
 pub async fn serve(
     listeners: Vec<TcpListener>,
-    exposition: Arc<Exposition>,
-    clock: Clock,
+    site: Site,
     bounds: Bounds,
     shutdown: impl Future<Output = ()>,
 ) -> Drained {
     let shared = Arc::new(Shared {
-        exposition,
-        clock,
+        site,
         bounds,
-        scrapes: Arc::new(Semaphore::new(bounds.scrapes)),
+        scrapes: Scrapes::new(bounds.scrapes, bounds.scrape_patience),
         activity: AtomicU64::new(0),
         open: Mutex::new(HashMap::new()),
         draining: CancellationToken::new(),
@@ -144,10 +166,9 @@ fn is_of_the_peer(error: &io::Error) -> bool {
 
 /// What the connections share.
 struct Shared {
-    exposition: Arc<Exposition>,
-    clock: Clock,
+    site: Site,
     bounds: Bounds,
-    scrapes: Arc<Semaphore>,
+    scrapes: Arc<Scrapes>,
     /// Counts accepted connections and begun requests: an order of activity that needs no clock.
     activity: AtomicU64,
     open: Mutex<HashMap<u64, Arc<Handle>>>,
@@ -197,16 +218,36 @@ impl Drop for Connection {
 
 impl Connection {
     async fn run(self, stream: TcpStream) {
-        let shared = &self.shared;
         // Responses are written whole; without this the last segment could wait for an acknowledgement.
         let _ = stream.set_nodelay(true);
+        let Some(tls) = self.shared.site.web.current().tls.as_ref().map(Tls::acceptor) else {
+            return self.converse(stream).await;
+        };
+        // No request has begun, so this is the time of a silent connection: it makes room when room is wanted.
+        let stream = tokio::select! {
+            handshake = timeout(self.shared.bounds.handshake_timeout, tls.accept(stream)) => match handshake {
+                Ok(Ok(stream)) => stream,
+                // Too slow, or the peer's: it went away, speaks no TLS, or has not the certificate that is wanted.
+                Ok(Err(_)) | Err(_) => return,
+            },
+            () = self.handle.close.cancelled() => return,
+            () = self.shared.draining.cancelled() => return,
+        };
+        self.converse(stream).await;
+    }
+
+    /// Requests and responses, until one side has enough.
+    async fn converse(self, stream: impl AsyncRead + AsyncWrite + Unpin) {
+        let shared = &self.shared;
         let begun = Notify::new();
         let service = service_fn(|request| {
             let tick = shared.activity.fetch_add(1, Ordering::Relaxed) + 1;
             self.handle.last_activity.store(tick, Ordering::Relaxed);
             begun.notify_one();
-            let now = shared.clock.now();
-            ready(Ok::<_, Infallible>(routes::respond(&request, &shared.exposition, now, &shared.scrapes)))
+            let close = &self.handle.close;
+            async move {
+                Ok::<_, Infallible>(routes::respond(&request, &shared.site, &shared.scrapes, close).await)
+            }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())

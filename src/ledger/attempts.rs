@@ -4,6 +4,8 @@
 //! finds belong to objects over which the process has died, or beside which it was killed. The journal survives
 //! the end of the process; that it may be lost with the power costs nothing but another attempt.
 
+use std::sync::Arc;
+
 use rusqlite::{OptionalExtension, params};
 
 use super::{
@@ -155,9 +157,12 @@ impl Ledger {
         transaction.commit().map_err(while_doing(action))
     }
 
-    /// Objects of configured sources that the process has died over too often. Meant for the start: later the
-    /// journal also has what is being decoded.
-    pub(super) fn died_over(&self) -> Result<Vec<Candidate>, LedgerError> {
+    /// Objects that the process has died over too often, of sources that have a name. Meant for when nothing is being
+    /// decoded: the journal has that, too.
+    pub(super) fn died_over(
+        &self,
+        name_of: impl Fn(i64) -> Option<Arc<str>>,
+    ) -> Result<Vec<Candidate>, LedgerError> {
         let failed = while_doing("read the journal of decoding");
         let mut statement = self
             .conn
@@ -171,7 +176,7 @@ impl Ledger {
         let rows = statement
             .query_map([limits::DECODE_ATTEMPTS], |row| {
                 let source: i64 = row.get(load::PARTITION_WIDTH + 3)?;
-                Ok(self.source_name(source).map(|name| load::candidate(row, name.clone())).transpose())
+                Ok(name_of(source).map(|name| load::candidate(row, name)).transpose())
             })
             .map_err(&failed)?;
         rows.map(|row| row.and_then(|candidate| candidate))

@@ -65,6 +65,7 @@ impl Ledger {
         self.series.extend(series);
         self.newest_hour = newest_hour;
         next.state_bytes = self.state_bytes();
+        self.mark.advance(next.objects.total());
         self.snapshot = next.into();
         report
     }

@@ -55,18 +55,27 @@ pub enum OpenError {
          moving them away without a backup starts over",
         .path.display()
     )]
-    Corrupt {
-        path: PathBuf,
-        detail: String,
-        #[source]
-        source: Option<Cause>,
-    },
+    Corrupt { path: PathBuf, detail: String },
     /// The write-ahead log is there, but not the file that it belongs to.
     #[error(
         "{} is missing but its write-ahead log {} is there: put the file back, or remove the log to start over",
         .path.display(), .wal.display()
     )]
     Orphaned { path: PathBuf, wal: PathBuf },
+    /// The file is an older copy of itself.
+    #[error(
+        "{} is older than what was committed to it: it has {settled} settled objects, and its mark {} says {marked}. \
+         Put the newer file back; to go on with the older one on purpose, remove the mark",
+        .path.display(), .mark.display()
+    )]
+    Older { path: PathBuf, mark: PathBuf, settled: u64, marked: u64 },
+    /// The mark belongs to another file.
+    #[error(
+        "{} is not the state file that its mark {} belongs to: put that file back; to go on with this one on \
+         purpose, remove the mark",
+        .path.display(), .mark.display()
+    )]
+    Another { path: PathBuf, mark: PathBuf },
     /// The file was written by a later version of this program.
     #[error(
         "{} has version {found}, this program knows versions up to {known}: run the newer program again, or \
@@ -113,7 +122,8 @@ impl OpenError {
                 Self::Storage { path, source: error.into() }
             }
             // Not a database, malformed, a missing table or column, a value that no version of ours has written.
-            _ => Self::Corrupt { path, detail: error.to_string(), source: Some(error.into()) },
+            // Words of the file may be among those of SQLite: the error stays one line.
+            _ => Self::Corrupt { path, detail: error.to_string().replace(char::is_control, " ") },
         }
     }
 

@@ -1,6 +1,9 @@
 //! The file into memory: what a start has to know, and no more. Names, particulars and hours stay in the file.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use rusqlite::{Connection, Row, types::Type};
 
@@ -63,11 +66,11 @@ pub(super) fn candidate(row: &Row<'_>, source: Arc<str>) -> rusqlite::Result<Can
     Ok(Candidate { listed: Listed { id, size, version }, source, partition })
 }
 
-fn hour(row: &Row<'_>, column: usize) -> rusqlite::Result<Hour> {
+pub(super) fn hour(row: &Row<'_>, column: usize) -> rusqlite::Result<Hour> {
     Ok(Hour::of(Timestamp(row.get(column)?)))
 }
 
-fn moment(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
+pub(super) fn moment(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
     Ok(row.get::<_, Option<i64>>(column)?.map(Timestamp))
 }
 
@@ -157,49 +160,67 @@ pub(super) fn totals(conn: &Connection, series: &BTreeMap<i64, FlowKey>) -> rusq
     Ok(sums)
 }
 
+/// Everything that memory holds of the file.
+pub(super) struct Loaded {
+    series: HashMap<FlowKey, i64>,
+    sources: BTreeMap<Arc<str>, Source>,
+    newest_hour: Option<Hour>,
+    snapshot: Snapshot,
+    book: Book,
+}
+
 impl Ledger {
-    /// Reads everything that memory holds. `sources` are the configured ones by name, with their ids.
-    pub(super) fn load(&mut self, sources: &BTreeMap<Arc<str>, i64>) -> rusqlite::Result<()> {
+    /// Reads it, and changes nothing. `sources` are the configured ones by name, with their ids.
+    pub(super) fn load(&self, sources: &BTreeMap<Arc<str>, i64>) -> rusqlite::Result<Loaded> {
         let series = series(&self.conn)?;
         let Sums { traffic, charges } = totals(&self.conn, &series)?;
-        let mut next = Snapshot { traffic, charges, ..Snapshot::default() };
-        self.series = series.into_iter().map(|(id, key)| (key, id)).collect();
-        load_counters(&self.conn, &mut next)?;
-        self.load_sources(sources, &mut next)?;
-        self.newest_hour = self.edge_hour("max")?;
-        if let Some(newest) = self.newest_hour {
-            next.hourly_cost = hourly_cost(&self.conn, first_cost_hour(newest))?.into();
+        let mut snapshot = Snapshot { traffic, charges, ..Snapshot::default() };
+        load_counters(&self.conn, &mut snapshot)?;
+        let sources = load_sources(&self.conn, sources, &mut snapshot)?;
+        let newest_hour = self.edge_hour("max")?;
+        if let Some(newest) = newest_hour {
+            snapshot.hourly_cost = hourly_cost(&self.conn, first_cost_hour(newest))?.into();
         }
-        next.state_bytes = self.state_bytes();
-        self.snapshot = next.into();
-        self.book = load_book(&self.conn)?;
-        Ok(())
+        snapshot.state_bytes = self.state_bytes();
+        let series = series.into_iter().map(|(id, key)| (key, id)).collect();
+        Ok(Loaded { series, sources, newest_hour, snapshot, book: load_book(&self.conn)? })
     }
 
-    fn load_sources(
-        &mut self,
-        sources: &BTreeMap<Arc<str>, i64>,
-        next: &mut Snapshot,
-    ) -> rusqlite::Result<()> {
-        for (name, id) in sources {
-            let mut progress = SourceProgress::default();
-            let mut source = Source { id: *id, begin: None, last_late_scan: None };
-            let sql = "SELECT begin_at, last_late_scan, scanned_through, newest_record,
-                (SELECT coalesce(sum(quarantined), 0) FROM partition WHERE source_id = source.id)
-                FROM source WHERE id = ?";
-            each(&self.conn, sql, [id], |row| {
-                source.begin = moment(row, 0)?;
-                source.last_late_scan = moment(row, 1)?;
-                progress.last_full_scan = moment(row, 2)?;
-                progress.newest_record = moment(row, 3)?;
-                progress.quarantined = unsigned(row, 4)?;
-                Ok(())
-            })?;
-            next.sources.insert(name.clone(), progress);
-            self.sources.insert(name.clone(), source);
-        }
-        Ok(())
+    /// Makes it the memory.
+    pub(super) fn take_over(&mut self, loaded: Loaded) {
+        let Loaded { series, sources, newest_hour, snapshot, book } = loaded;
+        self.series = series;
+        self.sources = sources;
+        self.newest_hour = newest_hour;
+        self.snapshot = snapshot.into();
+        self.book = book;
     }
+}
+
+fn load_sources(
+    conn: &Connection,
+    sources: &BTreeMap<Arc<str>, i64>,
+    next: &mut Snapshot,
+) -> rusqlite::Result<BTreeMap<Arc<str>, Source>> {
+    let mut loaded = BTreeMap::new();
+    for (name, id) in sources {
+        let mut progress = SourceProgress::default();
+        let mut source = Source { id: *id, begin: None, last_late_scan: None };
+        let sql = "SELECT begin_at, last_late_scan, scanned_through, newest_record,
+            (SELECT coalesce(sum(quarantined), 0) FROM partition WHERE source_id = source.id)
+            FROM source WHERE id = ?";
+        each(conn, sql, [id], |row| {
+            source.begin = moment(row, 0)?;
+            source.last_late_scan = moment(row, 1)?;
+            progress.last_full_scan = moment(row, 2)?;
+            progress.newest_record = moment(row, 3)?;
+            progress.quarantined = unsigned(row, 4)?;
+            Ok(())
+        })?;
+        next.sources.insert(name.clone(), progress);
+        loaded.insert(name.clone(), source);
+    }
+    Ok(loaded)
 }
 
 fn load_counters(conn: &Connection, next: &mut Snapshot) -> rusqlite::Result<()> {

@@ -5,17 +5,22 @@
 //! change in one transaction; memory follows only when that transaction is durable.
 //!
 //! - `open` checks the file and brings up [`Ledger`]; `load` reads it into memory; `schema` has the tables.
+//! - `audit` asks whether the tables agree; `mark` notices that a file was replaced by an older copy.
 //! - `commit` settles objects; `transition` decides what settling an object again means; `totals` adds up.
 //! - `attempts` journals what is being decoded, `quarantine` lists what was set aside, `scans` keeps progress.
 //! - `seal` forgets names of partitions that have left the window, and hours that are only in the totals.
-//! - `reader` reads the file beside a running writer; `requests` asks the writer for something through the file.
+//! - `reader` reads the file beside a running writer, `history` the same series by series; `requests` asks the writer
+//!   for something through the file.
 
 mod attempts;
+mod audit;
 mod book;
 mod commit;
 mod error;
+mod history;
 mod load;
 mod lock;
+mod mark;
 mod open;
 mod quarantine;
 mod reader;
@@ -41,6 +46,7 @@ use std::{
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use error::{Cause, Holder, LedgerError, OpenError};
+pub use history::{HistorySeries, Measure, ReadThrough};
 pub use quarantine::QuarantinedObject;
 pub use reader::{LedgerReader, Sums};
 pub use requests::{Request, RequestError, Requests};
@@ -97,6 +103,8 @@ pub struct PriceInForce {
 pub struct OpenReport {
     /// There was no file; it has been created.
     pub created: bool,
+    /// There had been one before.
+    pub started_over: bool,
     /// No first full scan of all sources has ever been committed.
     pub fresh: bool,
     /// Zones, port groups, NAT gateways or counting rules differ from those of the last run.
@@ -173,6 +181,7 @@ pub struct Ledger {
     sealed: RefCell<SealedCache>,
     /// The committed sums: the truth in memory, and what the scrapes see.
     snapshot: Arc<Snapshot>,
+    mark: mark::Mark,
     /// Last: the connection is closed before the lock is released.
     _lock: lock::LockFile,
 }

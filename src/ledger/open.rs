@@ -12,14 +12,17 @@ use std::{
     sync::Arc,
 };
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{
+    Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, config::DbConfig, params,
+};
 
 use super::{
-    Bounds, Ledger, OpenReport, Options, PriceInForce,
+    Bounds, Ledger, OpenReport, Options, PriceInForce, audit,
     book::Book,
-    error::{LedgerError, OpenError},
+    error::{LedgerError, OpenError, while_doing},
     load::stored,
     lock::{LockFile, beside},
+    mark::{self, Mark, Reached},
     schema::{APPLICATION_ID, VERSION, charge_code, migrate},
     sealed::SealedCache,
 };
@@ -49,15 +52,18 @@ impl Ledger {
         let path = resolve(path)?;
         let lock = LockFile::acquire(&path)?;
         let created = !exists(&path)?;
+        let started_over = created && mark::exists(&path);
         if created {
+            mark::remove(&path)?;
             create(&path, options, now)?;
         }
         check_writable(&path)?;
         let conn = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         let failed = |error| OpenError::from_sqlite(&path, error);
         check_content(&path, &conn)?;
+        let reached = Reached::of(&conn).map_err(failed)?;
+        mark::check(&path, reached)?;
         prepare(&conn).map_err(failed)?;
-        let (sources, classifier_changed) = configure(&conn, options, now).map_err(failed)?;
         let mut ledger = Self {
             conn,
             path: path.clone(),
@@ -69,16 +75,51 @@ impl Ledger {
             book: Book::default(),
             sealed: RefCell::new(SealedCache::default()),
             snapshot: Arc::new(Snapshot::default()),
+            mark: Mark::open(&path, reached)?,
             _lock: lock,
         };
-        ledger.load(&sources).map_err(failed)?;
-        let unfinished = ledger.died_over().map_err(|error| match error {
+        // What cannot be read to its end is refused before anything of it is changed: reading is part of the transaction.
+        let transaction =
+            Transaction::new_unchecked(&ledger.conn, TransactionBehavior::Immediate).map_err(failed)?;
+        let (sources, classifier_changed) = configure(&transaction, options, now).map_err(failed)?;
+        let loaded = ledger.load(&sources).map_err(failed)?;
+        let unfinished = ledger.died_over(|id| named(&sources, id)).map_err(|error| match error {
             LedgerError::Storage { source, .. } => failed(source),
             other => damaged(&path, &other.to_string()),
         })?;
+        release_log(&transaction).map_err(failed)?;
+        transaction.commit().map_err(failed)?;
+        use_write_ahead_log(&ledger.conn).map_err(failed)?;
+        ledger.take_over(loaded);
         let fresh = !ledger.snapshot.first_scan_complete;
-        Ok((ledger, OpenReport { created, fresh, classifier_changed, unfinished }))
+        Ok((ledger, OpenReport { created, started_over, fresh, classifier_changed, unfinished }))
     }
+}
+
+impl Ledger {
+    /// Goes over to another configuration, as opening the file with it would, in one transaction. The totals and what
+    /// is settled stay as they are; sources that are gone keep their progress in the file.
+    ///
+    /// # Errors
+    /// When SQLite cannot read or write. File and memory are as before then.
+    pub fn reconfigure(&mut self, options: &Options, now: Timestamp) -> Result<OpenReport, LedgerError> {
+        const ACTION: &str = "take over another configuration";
+        let transaction = self.durable(ACTION)?;
+        let (sources, classifier_changed) =
+            note_configuration(&transaction, options, now).map_err(while_doing(ACTION))?;
+        let loaded = self.load(&sources).map_err(while_doing(ACTION))?;
+        let unfinished = self.died_over(|id| named(&sources, id))?;
+        transaction.commit().map_err(while_doing(ACTION))?;
+        self.take_over(loaded);
+        self.series_limit = options.series_limit;
+        self.sealed = RefCell::default();
+        let fresh = !self.snapshot.first_scan_complete;
+        Ok(OpenReport { created: false, started_over: false, fresh, classifier_changed, unfinished })
+    }
+}
+
+fn named(sources: &BTreeMap<Arc<str>, i64>, id: i64) -> Option<Arc<str>> {
+    sources.iter().find(|(_, other)| **other == id).map(|(name, _)| name.clone())
 }
 
 /// The path with its folder checked and symbolic links followed, so that two names of one file share one lock, and
@@ -170,6 +211,8 @@ pub(super) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, OpenE
     check_head(path)?;
     let failed = |error| OpenError::from_sqlite(path, error);
     let conn = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(failed)?;
+    // A log that does not belong to the file must not get into it, not even when a refused file is closed.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(failed)?;
     conn.busy_timeout(limits::STATE_BUSY_TIMEOUT).map_err(failed)?;
     let number = |name: &str| conn.pragma_query_value(None, name, |row| row.get::<_, i32>(0)).map_err(failed);
     if number("application_id")? != APPLICATION_ID {
@@ -215,7 +258,12 @@ fn check_head(path: &Path) -> Result<(), OpenError> {
 }
 
 fn damaged(path: &Path, detail: &str) -> OpenError {
-    OpenError::Corrupt { path: path.to_owned(), detail: detail.to_owned(), source: None }
+    OpenError::Corrupt { path: path.to_owned(), detail: detail.to_owned() }
+}
+
+/// The file is accepted: from here on its write-ahead log is taken into it when it is closed.
+pub(super) fn release_log(conn: &Connection) -> rusqlite::Result<bool> {
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)
 }
 
 /// Reads every page once: damage is found now, not in the middle of the work.
@@ -223,14 +271,26 @@ fn check_content(path: &Path, conn: &Connection) -> Result<(), OpenError> {
     let verdict: String = conn
         .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
         .map_err(|error| OpenError::from_sqlite(path, error))?;
-    if verdict == "ok" {
-        return Ok(());
+    if verdict != "ok" {
+        // SQLite's own words, on more than one line.
+        return Err(damaged(path, &verdict.replace(char::is_control, " ")));
     }
-    Err(damaged(path, &verdict))
+    match audit::contradiction(conn).map_err(|error| OpenError::from_sqlite(path, error))? {
+        None => Ok(()),
+        Some(contradiction) => Err(damaged(path, &contradiction)),
+    }
 }
 
 fn prepare(conn: &Connection) -> rusqlite::Result<()> {
     conn.set_prepared_statement_cache_capacity(STATEMENTS);
+    conn.pragma_update(None, "synchronous", "FULL")?;
+    conn.pragma_update(None, "foreign_keys", true)?;
+    conn.pragma_update(None, "temp_store", "MEMORY")?;
+    conn.query_row(&format!("PRAGMA journal_size_limit = {}", limits::STATE_LOG_BYTES), [], |_| Ok(()))
+}
+
+/// Where the file is not in this mode yet: the mode is part of the file, so this is a change, too.
+fn use_write_ahead_log(conn: &Connection) -> rusqlite::Result<()> {
     // The answer is the mode that is in force; a file system without shared memory keeps the old one.
     let mode: String = conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     if mode != "wal" {
@@ -239,24 +299,29 @@ fn prepare(conn: &Connection) -> rusqlite::Result<()> {
             Some(format!("the journal mode stays {mode}")),
         ));
     }
-    conn.pragma_update(None, "synchronous", "FULL")?;
-    conn.pragma_update(None, "foreign_keys", true)?;
-    conn.pragma_update(None, "temp_store", "MEMORY")?;
-    conn.query_row(&format!("PRAGMA journal_size_limit = {}", limits::STATE_LOG_BYTES), [], |_| Ok(()))
+    Ok(())
 }
 
-/// Brings the file to this version and this configuration. Returns the ids of the configured sources by name, and
-/// whether the classifier is another one.
+/// Inside a transaction, brings the file to this version and this configuration. Returns the ids of the configured
+/// sources by name, and whether the classifier is another one.
 fn configure(
     conn: &Connection,
     options: &Options,
     now: Timestamp,
 ) -> rusqlite::Result<(BTreeMap<Arc<str>, i64>, bool)> {
-    let transaction = Transaction::new_unchecked(conn, TransactionBehavior::Immediate)?;
     let version: i32 = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if version < VERSION {
         migrate(conn, version)?;
     }
+    note_configuration(conn, options, now)
+}
+
+/// Writes down what the file has to know of the configuration, inside a transaction.
+fn note_configuration(
+    conn: &Connection,
+    options: &Options,
+    now: Timestamp,
+) -> rusqlite::Result<(BTreeMap<Arc<str>, i64>, bool)> {
     let mut sources = BTreeMap::new();
     for source in &options.sources {
         let id = conn.query_row(
@@ -275,7 +340,6 @@ fn configure(
     if changed {
         conn.execute("UPDATE state SET classifier = ?", [&options.classifier_fingerprint])?;
     }
-    transaction.commit()?;
     Ok((sources, changed))
 }
 

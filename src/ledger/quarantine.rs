@@ -65,8 +65,8 @@ impl LedgerReader {
     /// See [`OpenError`].
     pub fn quarantined(&self) -> Result<(Vec<QuarantinedObject>, u64), OpenError> {
         let all = "SELECT coalesce(sum(quarantined), 0) FROM partition";
-        rows(self.conn(), None)
-            .and_then(|rows| Ok((rows, self.conn().query_row(all, [], |row| load::unsigned(row, 0))?)))
+        rows(&self.conn, None)
+            .and_then(|rows| Ok((rows, self.conn.query_row(all, [], |row| load::unsigned(row, 0))?)))
             .map_err(|error| self.failed(error))
     }
 }

@@ -19,9 +19,9 @@ pub struct Sums {
 /// A view of the state file that does not change while it lives.
 #[derive(Debug)]
 pub struct LedgerReader {
-    conn: Connection,
+    pub(super) conn: Connection,
     path: std::path::PathBuf,
-    series: BTreeMap<i64, FlowKey>,
+    pub(super) series: BTreeMap<i64, FlowKey>,
 }
 
 impl Ledger {
@@ -83,10 +83,6 @@ impl LedgerReader {
             Ok(())
         })?;
         Ok(rows)
-    }
-
-    pub(super) fn conn(&self) -> &Connection {
-        &self.conn
     }
 
     pub(super) fn failed(&self, error: rusqlite::Error) -> OpenError {

@@ -99,6 +99,7 @@ impl Ledger {
         }
         let conn = open::connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         let failed = |error| RequestError::from(OpenError::from_sqlite(path, error));
+        open::release_log(&conn).map_err(failed)?;
         let transaction =
             Transaction::new_unchecked(&conn, TransactionBehavior::Immediate).map_err(failed)?;
         let mut objects = quarantine::rows(&transaction, None).map_err(failed)?;

@@ -119,13 +119,27 @@ impl Draft<'_> {
         let retries = before.mark.map_or(0, |mark| mark.retries);
         let detail = shortened(&why.detail, limits::DETAIL_BYTES);
         let size = stored(listed.size);
-        self.execute(
-            "INSERT INTO quarantine (partition_id, name, version, size, reason, detail, since, retries)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-             ON CONFLICT (partition_id, name) DO UPDATE SET version = excluded.version, size = excluded.size,
-                reason = excluded.reason, detail = excluded.detail",
-            params![place, name, listed.version, size, why.reason.as_str(), detail, self.at.0, retries],
-        )?;
+        // A request is used up when decoding begins. Of an object that did not come to that it is used up here.
+        let undecoded = !self.attempts.contains(&digest);
+        let reason = why.reason.as_str();
+        let retries = self
+            .ledger
+            .conn
+            .prepare_cached(
+                "INSERT INTO quarantine (partition_id, name, version, size, reason, detail, since, retries)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+                 ON CONFLICT (partition_id, name) DO UPDATE SET version = excluded.version, size = excluded.size,
+                    reason = excluded.reason, detail = excluded.detail,
+                    retries = retries + (?9 AND request IS 'retry'),
+                    request = CASE WHEN ?9 THEN nullif(request, 'retry') ELSE request END
+                 RETURNING retries",
+            )
+            .and_then(|mut insert| {
+                let row =
+                    params![place, name, listed.version, size, reason, detail, self.at.0, retries, undecoded];
+                insert.query_row(row, |row| row.get(0))
+            })
+            .map_err(while_doing(ACTION))?;
         self.quarantine.insert(digest, Some(Mark { partition: place, retries, asked: false }));
         Ok(())
     }

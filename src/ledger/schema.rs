@@ -43,6 +43,7 @@ CREATE TABLE state (
     classifier          TEXT NOT NULL,      -- fingerprint of zones, port groups, NAT gateways and counting rules
     first_scan_complete INTEGER NOT NULL CHECK (first_scan_complete IN (0, 1)), -- every source was read once
     first_hour          INTEGER,            -- first hour that ever had a record, folded or not; unix seconds
+    folded_before       INTEGER,            -- hours before this one are only in the totals; unix seconds
     object_bytes        INTEGER NOT NULL,   -- bytes fetched for settled objects
     last_commit         INTEGER             -- unix seconds
 ) STRICT;

@@ -156,6 +156,8 @@ impl Ledger {
         for sql in ["DELETE FROM traffic_hour WHERE hour < ?", "DELETE FROM charge_hour WHERE hour < ?"] {
             transaction.execute(sql, params![until.start().0]).map_err(&failed)?;
         }
+        let sql = "UPDATE state SET folded_before = max(coalesce(folded_before, ?1), ?1)";
+        transaction.execute(sql, params![until.start().0]).map_err(&failed)?;
         let newest = self.edge_hour("max").map_err(&failed)?;
         transaction.commit().map_err(&failed)?;
         self.newest_hour = newest;

@@ -140,6 +140,11 @@ impl ObjectCounts {
         let slot = &mut self.0[outcome as usize];
         *slot = slot.saturating_add(count);
     }
+
+    /// Objects of all outcomes: grows with everything that is settled.
+    pub fn total(&self) -> u64 {
+        self.0.iter().fold(0, |sum, count| sum.saturating_add(*count))
+    }
 }
 
 /// Why an object is left alone.
@@ -196,11 +201,13 @@ pub enum QuarantineReason {
     Overflow,
     /// The process died three times while decoding it.
     Unfinished,
+    /// In a storage class that has to be restored before it can be read.
+    Archived,
 }
 
 impl QuarantineReason {
     /// All reasons.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Schema,
         Self::Format,
         Self::Corrupt,
@@ -208,6 +215,7 @@ impl QuarantineReason {
         Self::BadRows,
         Self::Overflow,
         Self::Unfinished,
+        Self::Archived,
     ];
 
     /// The word in log, state and command line.
@@ -220,6 +228,7 @@ impl QuarantineReason {
             Self::BadRows => "bad_rows",
             Self::Overflow => "overflow",
             Self::Unfinished => "unfinished",
+            Self::Archived => "archived",
         }
     }
 

@@ -74,7 +74,8 @@ impl Committer {
         if batch.is_empty() {
             return Ok(());
         }
-        let in_flight: Vec<usize> = batch.iter().filter_map(|done| done.in_flight).collect();
+        let in_flight: Vec<(usize, u64)> =
+            batch.iter().filter_map(|done| Some((done.in_flight?, records_of(&done.settled)))).collect();
         let mut settled: Vec<Settled> = batch.into_iter().map(|done| done.settled).collect();
         // Arrival within a batch is chance; the order of keys is not.
         settled.sort_by(|a, b| a.candidate.listed.id.cmp(&b.candidate.listed.id));
@@ -85,8 +86,11 @@ impl Committer {
                 (ledger.commit(&settled, at).map(|report| (report, ledger.snapshot())), settled)
             })
             .await;
-        for source in in_flight {
+        for (source, records) in in_flight {
             counters[source].in_flight.fetch_sub(1, Ordering::Relaxed);
+            if result.is_ok() {
+                counters[source].settle(records);
+            }
         }
         let (report, snapshot) = match result {
             Ok(committed) => committed,
@@ -163,6 +167,13 @@ async fn abandon(context: &Context, objects: Vec<ObjectId>) {
             }
         })
         .await;
+}
+
+fn records_of(settled: &Settled) -> u64 {
+    match &settled.settlement {
+        Settlement::Counted(delta) => delta.records.total(),
+        _ => 0,
+    }
 }
 
 fn rows_of(settled: &Settled) -> usize {

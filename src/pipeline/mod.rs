@@ -5,6 +5,7 @@
 
 mod committer;
 mod overlaps;
+mod progress;
 mod source;
 
 use std::{
@@ -101,7 +102,11 @@ impl SharedLedger {
         Self(Arc::new(Mutex::new(ledger)))
     }
 
-    async fn with<T: Send + 'static>(&self, work: impl FnOnce(&mut Ledger) -> T + Send + 'static) -> T {
+    /// Does something with the ledger, on the blocking pool.
+    pub(crate) async fn with<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Ledger) -> T + Send + 'static,
+    ) -> T {
         let ledger = self.0.clone();
         let done = tokio::task::spawn_blocking(move || {
             // The ledger changes its memory only after the transaction that makes the change durable, so a panic
@@ -147,14 +152,25 @@ impl Pipeline {
         publish: Publish,
         clock: Clock,
     ) -> Self {
-        let slots = Semaphore::new(settings.concurrency.max(1));
+        let slots = slots(&settings);
         Self {
-            sources: sources.into_iter().enumerate().map(|(at, parts)| Source::new(at, parts)).collect(),
+            sources: numbered(sources),
             context: Context { settings, ledger, observer, publish, clock, slots, failure: Mutex::new(None) },
             committer: Committer::default(),
             unfinished,
             polls: 0,
         }
+    }
+
+    /// Goes over to another configuration, between two runs. The ledger has gone over before, and reported `unfinished`.
+    /// What has been said once is not said again.
+    pub fn reconfigure(&mut self, settings: Settings, sources: Vec<SourceParts>, unfinished: Vec<Candidate>) {
+        self.sources = numbered(sources);
+        self.context.slots = slots(&settings);
+        self.context.settings = settings;
+        self.unfinished = unfinished;
+        // The next cycle is one that looks at everything.
+        self.polls = 0;
     }
 
     /// Cycles until it is told to stop. Returns only then: a fault of the disk or of a source makes it wait and try
@@ -271,6 +287,14 @@ impl Pipeline {
         let snapshot = self.context.ledger.with(|ledger| ledger.snapshot()).await;
         (self.context.publish)(snapshot);
     }
+}
+
+fn slots(settings: &Settings) -> Semaphore {
+    Semaphore::new(settings.concurrency.max(1))
+}
+
+fn numbered(sources: Vec<SourceParts>) -> Vec<Source> {
+    sources.into_iter().enumerate().map(|(at, parts)| Source::new(at, parts)).collect()
 }
 
 fn set_aside(candidate: &Candidate) -> Done {

@@ -16,7 +16,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Context, Done, SourceParts, backoff};
+use super::{Context, Done, SourceParts, backoff, progress::Course};
 use crate::{
     accumulate::digest,
     classify::Classifier,
@@ -58,6 +58,7 @@ pub(super) struct Counters {
     read: AtomicU64,
     /// More objects were put back than are remembered.
     overflowed: AtomicBool,
+    course: Mutex<Course>,
 }
 
 /// An object that could not be read, until it is tried again.
@@ -75,11 +76,24 @@ impl Counters {
         self.put_back.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells how many objects are found but not settled.
+    fn course(&self) -> std::sync::MutexGuard<'_, Course> {
+        self.course.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An object of this source, with so many records, is not in flight any more but durable.
+    pub(super) fn settle(&self, records: u64) {
+        self.course().settle(records);
+    }
+
+    /// Tells how many objects are found but not settled, and now and then how far it has come.
     pub(super) fn tell(&self, context: &Context) {
         let waiting = self.waiting().values().filter(|one| !one.in_flight).count();
         let objects = self.in_flight.load(Ordering::Relaxed) + waiting as u64;
-        context.tell(&Event::Pending { source: self.source.clone(), objects });
+        let (progress, due) = self.course().look(objects, context.clock.elapsed());
+        context.tell(&Event::Pending { source: self.source.clone(), objects, progress });
+        if due {
+            context.tell(&Event::BacklogProgress { source: self.source.clone(), progress });
+        }
     }
 }
 
@@ -105,6 +119,7 @@ impl Source {
                 put_back: Mutex::default(),
                 read: AtomicU64::new(0),
                 overflowed: AtomicBool::new(false),
+                course: Mutex::default(),
             }),
             name,
             discovery: Discovery::new(parts.spec),
@@ -161,6 +176,7 @@ impl Source {
         if context.clock.elapsed() < self.not_before {
             return None;
         }
+        self.counters.course().begin(context.clock.elapsed());
         let full = beat || self.full_due;
         let kind = if full { ScanKind::Full } else { ScanKind::Recent };
         if full && let Err(error) = until(stop, self.discovery.find_roots(&*self.store)).await? {
@@ -191,6 +207,7 @@ impl Source {
             return None;
         }
         self.scan_failures = 0;
+        self.counters.course().all_read();
         if !full {
             return None;
         }
@@ -212,6 +229,10 @@ impl Source {
         context: &Context,
         outcome: Option<Outcome>,
     ) -> Result<(), LedgerError> {
+        let ended = self.counters.course().end(context.clock.elapsed());
+        if let Some(progress) = ended {
+            context.tell(&Event::BacklogRead { source: self.name.clone(), progress });
+        }
         self.counters.tell(context);
         let Some(outcome) = outcome else { return Ok(()) };
         let Some(through) = self.read_through(context, &outcome) else { return Ok(()) };
@@ -344,6 +365,7 @@ impl Source {
         }
         let duration = context.clock.elapsed().saturating_sub(began);
         if !scan.has_failed() {
+            self.counters.course().all_listed();
             context.tell(&Event::ScanFinished {
                 source: self.name.clone(),
                 kind,
@@ -471,6 +493,12 @@ impl Source {
             }
             Ok(Err(FetchError::Store(error))) if error.reason == FailureReason::NotFound => {
                 return Some(Settled { candidate, settlement: Settlement::Gone, fetched: 0 });
+            }
+            Ok(Err(FetchError::Store(error))) if error.reason == FailureReason::Archived => {
+                // Time does not change this, and a person who has it restored can ask for it.
+                let detail = format!("restore it, then ask for a retry: {}", chain(&error));
+                let why = Quarantine { reason: QuarantineReason::Archived, detail };
+                return Some(Settled { candidate, settlement: Settlement::Quarantined(why), fetched: 0 });
             }
             Ok(Err(FetchError::Store(error))) => {
                 self.put_back(context, candidate, error.reason, chain(&error));

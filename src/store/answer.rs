@@ -16,8 +16,8 @@ pub(super) fn reason_of(operation: Operation, status: u16, code: Option<&str>) -
         | (429 | 503, _) => FailureReason::Throttled,
         (_, "RequestTimeout") | (408 | 504, _) => FailureReason::Timeout,
         (_, "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired") => FailureReason::Denied,
-        // Archived: neither a permission nor a matter of time.
-        (_, "InvalidObjectState") => FailureReason::Other,
+        // Neither a permission nor a matter of time, whatever the status says.
+        (_, "InvalidObjectState") => FailureReason::Archived,
         (401 | 403, _) => FailureReason::Denied,
         // An object that is not found is settled for good, so only the store's own word for it counts: a proxy's
         // 404, or a bucket that is away for a moment, must not lose objects.
@@ -46,7 +46,7 @@ mod tests {
 
     #[test]
     fn every_answer_has_its_reason() {
-        use FailureReason::{Changed, Denied, NotFound, Other, Server, Throttled, Timeout};
+        use FailureReason::{Archived, Changed, Denied, NotFound, Other, Server, Throttled, Timeout};
         use Operation::{Get, List};
         for (operation, status, code, reason) in [
             (Get, 503, Some("SlowDown"), Throttled),
@@ -61,7 +61,7 @@ mod tests {
             (List, 403, Some("SignatureDoesNotMatch"), Denied),
             (List, 400, Some("ExpiredToken"), Denied),
             (List, 401, None, Denied),
-            (Get, 403, Some("InvalidObjectState"), Other),
+            (Get, 403, Some("InvalidObjectState"), Archived),
             (Get, 404, Some("NoSuchKey"), NotFound),
             (List, 404, Some("NoSuchBucket"), NotFound),
             (Get, 404, Some("NoSuchBucket"), Other),

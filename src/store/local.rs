@@ -18,8 +18,9 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use tokio::{sync::Semaphore, time::timeout};
 
-use super::{Failure, FailureReason, ListRequest, ObjectStore, Operation, Page, StoreError};
+use super::{Failure, FailureReason, ListRequest, ObjectStore, Operation, Page, Patience, StoreError};
 use crate::{
     event::{Event, Observer},
     limits,
@@ -34,6 +35,9 @@ pub struct LocalStore {
     source: Arc<str>,
     observer: Observer,
     root: Arc<Root>,
+    /// One for each thread that is in the file system, or stuck there.
+    threads: Arc<Semaphore>,
+    patience: Patience,
 }
 
 struct Root {
@@ -57,20 +61,38 @@ impl LocalStore {
         let prefix = if trimmed.is_empty() { String::new() } else { format!("{trimmed}/") };
         let path = PathBuf::from(format!("/{trimmed}"));
         let root = Root { bucket: BUCKET.into(), path, prefix, page_keys: page_keys.max(1) };
-        Self { source, observer, root: Arc::new(root) }
+        let threads = Arc::new(Semaphore::new(limits::LOCAL_REQUESTS));
+        Self { source, observer, root: Arc::new(root), threads, patience: Patience::default() }
     }
 
-    /// Runs one request where it may block, and tells of it.
+    /// Runs one request where it may block, but does not wait for ever, and tells of it.
     async fn request<T: Send + 'static>(
         &self,
         operation: Operation,
         target: String,
         work: impl FnOnce(&Root) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let root = Arc::clone(&self.root);
-        let result = tokio::task::spawn_blocking(move || work(&root))
+        let (root, threads) = (Arc::clone(&self.root), Arc::clone(&self.threads));
+        let deadline = match operation {
+            Operation::List => self.patience.list,
+            Operation::Get => self.patience.object,
+        };
+        let request = async move {
+            // Kept until the thread comes back, also when nobody waits for it any more.
+            let permit = threads.acquire_owned().await;
+            tokio::task::spawn_blocking(move || {
+                let _permit = permit;
+                work(&root)
+            })
             .await
-            .unwrap_or_else(|error| Err(Failure::new(FailureReason::Other, error.to_string())));
+            .unwrap_or_else(|error| Err(Failure::new(FailureReason::Other, error.to_string())))
+        };
+        let result = timeout(deadline, request).await.unwrap_or_else(|_| {
+            Err(Failure::new(
+                FailureReason::Timeout,
+                format!("the folder did not answer within {deadline:?}"),
+            ))
+        });
         let failure = result.as_ref().err().map(|failure| failure.reason);
         (self.observer)(&Event::StoreRequest { source: Arc::clone(&self.source), operation, failure });
         result.map_err(|failure| failure.into_error(operation, target))
@@ -320,5 +342,37 @@ impl Walk<'_> {
         // A folder with the last key in it may have more; a prefix that was the last of a page is done with.
         let on_the_way = self.after.starts_with(key) && !(self.after == key && self.is_cut(key));
         below && (key > self.after.as_str() || on_the_way)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::mpsc, time::Duration};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_folder_that_does_not_answer_takes_so_many_threads_and_no_more() {
+        let folder = std::env::temp_dir().display().to_string();
+        let mut store = LocalStore::new("test".into(), &folder, Arc::new(|_| {}));
+        store.patience.list = Duration::from_millis(50);
+        let (held, answers) = (Arc::clone(&store.root), mpsc::channel::<()>());
+        let answer = Arc::new(std::sync::Mutex::new(answers.1));
+        for asked in 0..limits::LOCAL_REQUESTS + 3 {
+            let answer = Arc::clone(&answer);
+            let hang = move |_: &Root| {
+                // Until the sender is gone.
+                let _ = answer.lock().map(|answer| answer.recv());
+                Ok(())
+            };
+            let error = store.request(Operation::List, "x".into(), hang).await.expect_err("no answer");
+            assert_eq!(error.reason, FailureReason::Timeout);
+            // This function, the store, and one for each thread that is stuck.
+            let stuck = Arc::strong_count(&held) - 2;
+            assert_eq!(stuck, limits::LOCAL_REQUESTS.min(asked + 1));
+        }
+        drop(answers.0);
+        store.patience.list = Duration::from_secs(60);
+        store.request(Operation::List, "x".into(), |_| Ok(())).await.expect("the folder answers again");
     }
 }

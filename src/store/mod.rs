@@ -86,6 +86,8 @@ pub enum FailureReason {
     Timeout,
     /// The object is not the one that was listed any more.
     Changed,
+    /// The object is in an archive: it cannot be read before somebody has it restored.
+    Archived,
     /// The connection could not be made or broke.
     Network,
     /// The store reported a fault of its own.
@@ -96,12 +98,13 @@ pub enum FailureReason {
 
 impl FailureReason {
     /// All reasons, in label order of the exposition.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Throttled,
         Self::Denied,
         Self::NotFound,
         Self::Timeout,
         Self::Changed,
+        Self::Archived,
         Self::Network,
         Self::Server,
         Self::Other,
@@ -115,6 +118,7 @@ impl FailureReason {
             Self::NotFound => "not_found",
             Self::Timeout => "timeout",
             Self::Changed => "changed",
+            Self::Archived => "archived",
             Self::Network => "network",
             Self::Server => "server",
             Self::Other => "other",

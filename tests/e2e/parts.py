@@ -154,16 +154,16 @@ class Exporter:
 
 
 class Prometheus:
-    """A Prometheus that scrapes one address every second."""
+    """A Prometheus that scrapes one address every second. `more` is added to its configuration."""
 
-    def __init__(self, binary, folder, target_port):
+    def __init__(self, binary, folder, target_port, more="", flags=()):
         self.port = free_port()
         folder = Path(folder)
         config = folder / "prometheus.yml"
         config.write_text(
-            "global: {scrape_interval: 1s, scrape_timeout: 1s}\n"
+            "global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}\n"
             "scrape_configs:\n"
-            f"  - {{job_name: flowcost, static_configs: [{{targets: ['127.0.0.1:{target_port}']}}]}}\n"
+            f"  - {{job_name: flowcost, static_configs: [{{targets: ['127.0.0.1:{target_port}']}}]}}\n" + more
         )
         self.process = Process(
             "Prometheus",
@@ -173,6 +173,7 @@ class Prometheus:
                 f"--storage.tsdb.path={folder / 'tsdb'}",
                 f"--web.listen-address=127.0.0.1:{self.port}",
                 "--log.level=warn",
+                *flags,
             ],
             folder / "prometheus.log",
         )
@@ -182,9 +183,13 @@ class Prometheus:
         found = self.process.alive() and fetch(self.port, "/-/ready")
         return found and found[0] == 200
 
-    def query(self, expression):
+    def at(self, expression, moment):
+        """The result of an instant query at a moment in unix seconds."""
+        return self.query(expression, {"time": moment})
+
+    def query(self, expression, more=None):
         """The result of an instant query: a list of (labels, value) pairs, value as text, or pairs for a range."""
-        found = fetch(self.port, "/api/v1/query?" + urlencode({"query": expression}))
+        found = fetch(self.port, "/api/v1/query?" + urlencode({"query": expression, **(more or {})}))
         if found is None:
             raise Failure("Prometheus does not answer")
         answer = json.loads(found[2])

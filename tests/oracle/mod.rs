@@ -133,6 +133,43 @@ impl Row {
             _ => panic!("{column} is no integer column"),
         }
     }
+
+    pub(crate) fn set_text(&mut self, column: &str, text: String) {
+        let cell = match column {
+            "interface_id" => &mut self.interface_id,
+            "resource_id" => &mut self.resource_id,
+            "interface_type" => &mut self.interface_type,
+            "az_id" => &mut self.az_id,
+            "next_hop_interface_id" => &mut self.next_hop_interface_id,
+            "next_hop_interface_type" => &mut self.next_hop_interface_type,
+            "next_hop_az_id" => &mut self.next_hop_az_id,
+            "srcaddr" => &mut self.srcaddr,
+            "dstaddr" => &mut self.dstaddr,
+            "pkt_srcaddr" => &mut self.pkt_srcaddr,
+            "pkt_dstaddr" => &mut self.pkt_dstaddr,
+            "pkt_src_aws_service" => &mut self.pkt_src_aws_service,
+            "pkt_dst_aws_service" => &mut self.pkt_dst_aws_service,
+            "flow_direction" => &mut self.flow_direction,
+            "action" => &mut self.action,
+            "log_status" => &mut self.log_status,
+            _ => panic!("{column} is no text column"),
+        };
+        *cell = Some(text);
+    }
+
+    pub(crate) fn set_number(&mut self, column: &str, number: Option<i64>) {
+        let cell = match column {
+            "srcport" => &mut self.srcport,
+            "dstport" => &mut self.dstport,
+            "packets" => &mut self.packets,
+            "bytes" => &mut self.bytes,
+            "start" => &mut self.start,
+            "end" => &mut self.end,
+            "traffic_path" => &mut self.traffic_path,
+            _ => panic!("{column} is no integer column"),
+        };
+        *cell = number;
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -52,14 +52,30 @@ impl Exporter {
 
     /// The same with some variables in its environment.
     pub(crate) fn start_with(config: &Path, environment: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_flowcost-exporter"))
+        Self::start_as(config, &[], environment)
+    }
+
+    /// The same with more arguments.
+    pub(crate) fn start_as(config: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_flowcost-exporter"));
+        command
             .args(["--web.listen-address", "127.0.0.1:0", "--config.file"])
             .arg(config)
-            .envs(environment.iter().copied())
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
+            .args(arguments)
+            .envs(environment.iter().copied());
+        Self::spawn(command)
+    }
+
+    /// The same by a command that takes the arguments.
+    pub(crate) fn start_by(mut command: Command, config: &Path) -> Self {
+        command.args(["--web.listen-address", "127.0.0.1:0", "--config.file"]).arg(config);
+        Self::spawn(command)
+    }
+
+    /// Of a command that becomes the exporter, listening on port 0.
+    pub(crate) fn spawn(mut command: Command) -> Self {
+        let mut child =
+            command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the binary starts");
         let stderr = BufReader::new(child.stderr.take().expect("piped"));
         let (sender, lines) = mpsc::channel();
         // It ends with the child, whose end closes the pipe.
@@ -142,7 +158,11 @@ impl Exporter {
 
     /// SIGTERM.
     pub(crate) fn terminate(&self) {
-        let kill = Command::new("sh").args(["-c", &format!("kill -TERM {}", self.pid())]).status();
+        self.signal("TERM");
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let kill = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.pid())]).status();
         assert!(kill.expect("a shell").success());
     }
 

@@ -171,7 +171,7 @@ impl s3s::S3 for Memory {
 }
 
 /// As S3 does it: like an HTML form, but slashes stay.
-fn url_encoded(key: &str) -> String {
+pub(crate) fn url_encoded(key: &str) -> String {
     const KEPT: AsciiSet =
         NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'*').remove(b' ');
     utf8_percent_encode(key, &KEPT).to_string().replace(' ', "+")
@@ -182,7 +182,7 @@ fn to_hex(key: &str) -> String {
     key.bytes().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn from_hex(token: &str) -> Option<String> {
+pub(crate) fn from_hex(token: &str) -> Option<String> {
     let digits = token.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).ok());
     let bytes: Option<Vec<u8>> = digits.map(|pair| u8::from_str_radix(pair?, 16).ok()).collect();
     String::from_utf8(bytes?).ok()

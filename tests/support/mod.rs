@@ -8,6 +8,7 @@ mod memory;
 pub(crate) mod s3;
 pub(crate) mod scrape;
 pub(crate) mod sums;
+pub(crate) mod tls;
 pub(crate) mod watcher;
 pub(crate) mod world;
 

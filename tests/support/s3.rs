@@ -76,6 +76,8 @@ pub(crate) enum Fault {
     AccessDenied,
     /// 400 ExpiredToken.
     ExpiredToken,
+    /// 403 RequestTimeTooSkewed: one of the two clocks is wrong.
+    Skewed,
     /// 404 NoSuchKey.
     NoSuchKey,
     /// 403 InvalidObjectState: archived.
@@ -100,6 +102,12 @@ pub(crate) enum Fault {
     FlipByte(usize),
     /// 200 with something that is no XML.
     BadXml,
+    /// A listing page that gives the token it was asked with as the next one.
+    RepeatToken,
+    /// A listing page again that came before, with its token.
+    StalePage,
+    /// A listing that breaks off after n bytes, without an error.
+    CutXml(usize),
     /// Just before the request is answered, the object gets this content.
     Replace(Bytes),
 }
@@ -243,6 +251,37 @@ struct State {
     log: watch::Sender<Vec<RequestInfo>>,
 }
 
+impl State {
+    /// A later page of a listing, made to mislead whoever reads it.
+    fn misleading(&self, fault: &Fault, token: &str, page: &[u8]) -> String {
+        let text = String::from_utf8(page.to_vec()).unwrap();
+        let tagged = |token: &str| format!("<NextContinuationToken>{token}</NextContinuationToken>");
+        match fault {
+            Fault::CutXml(n) => text[..text.floor_char_boundary(*n)].to_owned(),
+            // There is more, and it begins where this page began.
+            Fault::RepeatToken => match text.split_once("<NextContinuationToken>") {
+                Some((before, rest)) => {
+                    let (_, after) = rest.split_once("</NextContinuationToken>").unwrap();
+                    format!("{before}{}{after}", tagged(token))
+                }
+                None => text
+                    .replace("<IsTruncated>false", "<IsTruncated>true")
+                    .replace("</ListBucketResult>", &(tagged(token) + "</ListBucketResult>")),
+            },
+            // The first key of this page is one that has been seen: the last of the page before, whose token it is.
+            Fault::StalePage => {
+                let last = super::memory::from_hex(token).unwrap();
+                let entry = format!(
+                    "<Contents><Key>{}</Key><Size>1</Size></Contents>",
+                    super::memory::url_encoded(&last)
+                );
+                text.replacen("<Contents>", &(entry + "<Contents>"), 1)
+            }
+            other => unreachable!("{other:?} is no fault of paging"),
+        }
+    }
+}
+
 async fn serve(listener: TcpListener, state: Arc<State>) {
     let mut builder = S3ServiceBuilder::new(Memory(Arc::clone(&state.objects)));
     builder.set_auth(AnyKey);
@@ -269,6 +308,8 @@ async fn handle(
         let fault = state.fault.lock().unwrap().clone();
         fault.and_then(|fault| fault(info))
     });
+    // Of a page that is not the first; faults of paging need one.
+    let token = info.as_ref().and_then(|info| info.query.get("continuation-token").cloned());
     let fault = match (fault, info) {
         (Some(Fault::Replace(content)), Some(info)) => {
             state.objects.put(&info.bucket, &info.key, content);
@@ -285,18 +326,29 @@ async fn handle(
         Some(Fault::InternalError) => error(500, "InternalError"),
         Some(Fault::AccessDenied) => error(403, "AccessDenied"),
         Some(Fault::ExpiredToken) => error(400, "ExpiredToken"),
+        Some(Fault::Skewed) => error(403, "RequestTimeTooSkewed"),
         Some(Fault::NoSuchKey) => error(404, "NoSuchKey"),
         Some(Fault::Archived) => error(403, "InvalidObjectState"),
         Some(Fault::BadXml) => answer(200, "<html><p>Welcome to the hotel's network".to_owned()),
         Some(Fault::Answer(status, body)) => answer(status, body),
         Some(Fault::Reset) => Err("connection broken on request".into()),
         Some(Fault::Hang) => std::future::pending().await,
+        Some(Fault::RepeatToken | Fault::StalePage | Fault::CutXml(_)) if token.is_none() => {
+            Ok(hyper::service::Service::call(service, request).await?.map(|body| body.boxed_unsync()))
+        }
         Some(fault) => {
-            let (head, body) = hyper::service::Service::call(service, request).await?.into_parts();
-            Ok(spoiled(
-                fault,
-                Response::from_parts(head, http_body_util::BodyExt::collect(body).await?.to_bytes()),
-            ))
+            let (mut head, body) = hyper::service::Service::call(service, request).await?.into_parts();
+            let mut content = http_body_util::BodyExt::collect(body).await?.to_bytes();
+            if let (Fault::RepeatToken | Fault::StalePage | Fault::CutXml(_), Some(token)) = (&fault, &token)
+            {
+                content = state.misleading(&fault, token, &content).into();
+                head.headers.remove(header::CONTENT_LENGTH);
+                return Ok(Response::from_parts(
+                    head,
+                    Full::from(content).map_err(Into::into).boxed_unsync(),
+                ));
+            }
+            Ok(spoiled(fault, Response::from_parts(head, content)))
         }
     }
 }

@@ -78,6 +78,7 @@ impl<'a> Sums<'a> {
     /// The counters that an exporter shows which has counted all of it.
     pub(crate) fn scrape(&self) -> Scrape {
         let exposition = Exposition::new(Static {
+            loaded_at: Timestamp(0),
             build: BuildInfo::current(),
             sources: BTreeSet::new(),
             prices: [].into(),

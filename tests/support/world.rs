@@ -27,6 +27,7 @@ use flowcost_exporter::{
         Snapshot, Timestamp,
     },
     pipeline::{Pipeline, Settings, SharedLedger, SourceParts},
+    store::ObjectStore,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -45,11 +46,22 @@ pub(crate) struct World {
     rules_fingerprint: String,
     cluster: Cluster,
     pub(crate) shown: Arc<Mutex<Vec<Arc<Snapshot>>>>,
+    /// Length of the write-ahead log when something was last shown: up to here it is on the disk.
+    pub(crate) durable: Arc<AtomicU64>,
 }
 
 impl World {
     pub(crate) fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::in_folder(tempfile::tempdir().unwrap())
+    }
+
+    /// With its state in memory where the system has a place for that: for many states whose disk is simulated.
+    pub(crate) fn in_memory() -> Self {
+        let memory = std::path::Path::new("/dev/shm");
+        Self::in_folder(tempfile::tempdir_in(memory).or_else(|_| tempfile::tempdir()).unwrap())
+    }
+
+    fn in_folder(folder: tempfile::TempDir) -> Self {
         let config = Config::parse("demo", &demo::config_toml(folder.path()), &[]).unwrap();
         let prices = config.prices.for_region(demo::REGION);
         Self {
@@ -61,6 +73,7 @@ impl World {
             classifier: Arc::new(Classifier::new(config.rules, demo::REGION, prices)),
             cluster: Cluster::new(7),
             shown: Arc::default(),
+            durable: Arc::default(),
         }
     }
 
@@ -78,8 +91,16 @@ impl World {
 
     /// Lets time pass, for wall and pauses alike.
     pub(crate) fn pass(&self, seconds: u64) {
-        self.now.fetch_add(i64::try_from(seconds).unwrap(), Ordering::Relaxed);
-        self.elapsed.fetch_add(seconds, Ordering::Relaxed);
+        self.passing()(seconds);
+    }
+
+    /// The same, to be handed to an observer.
+    pub(crate) fn passing(&self) -> impl Fn(u64) + Send + Sync + 'static {
+        let (now, elapsed) = (self.now.clone(), self.elapsed.clone());
+        move |seconds| {
+            now.fetch_add(i64::try_from(seconds).unwrap(), Ordering::Relaxed);
+            elapsed.fetch_add(seconds, Ordering::Relaxed);
+        }
     }
 
     /// The key of an object of the hour that began `hours_ago` before noon.
@@ -150,9 +171,20 @@ impl World {
 
     /// The same with another source.
     pub(crate) fn start_with(&self, observer: Observer, change: impl FnOnce(&mut SourceSpec)) -> Pipeline {
+        self.start_on(Arc::new(self.bucket.clone()), observer, change)
+    }
+
+    /// The same on another store.
+    pub(crate) fn start_on(
+        &self,
+        store: Arc<dyn ObjectStore>,
+        observer: Observer,
+        change: impl FnOnce(&mut SourceSpec),
+    ) -> Pipeline {
         let (ledger, report) = self.open();
         self.shown.lock().unwrap().push(ledger.snapshot());
-        let shown = self.shown.clone();
+        let (shown, durable, log) =
+            (self.shown.clone(), self.durable.clone(), self.state().with_extension("db-wal"));
         let mut spec = SourceSpec {
             name: "logs".into(),
             bucket: "s3://logs".into(),
@@ -164,8 +196,7 @@ impl World {
             flow_log_ids: Vec::new(),
         };
         change(&mut spec);
-        let source =
-            SourceParts { spec, store: Arc::new(self.bucket.clone()), classifier: self.classifier.clone() };
+        let source = SourceParts { spec, store, classifier: self.classifier.clone() };
         let settings = Settings {
             poll_interval: Duration::from_secs(60),
             lookback: LOOKBACK,
@@ -180,7 +211,10 @@ impl World {
             SharedLedger::new(ledger),
             report.unfinished,
             observer,
-            Arc::new(move |snapshot| shown.lock().unwrap().push(snapshot)),
+            Arc::new(move |snapshot| {
+                durable.store(std::fs::metadata(&log).map_or(0, |log| log.len()), Ordering::SeqCst);
+                shown.lock().unwrap().push(snapshot);
+            }),
             self.clock(),
         )
     }

@@ -1,13 +1,16 @@
 //! Tests of the ledger. Helpers here; each file is one promise.
 
 mod commits;
+mod copies;
 mod faults;
 mod forgetting;
+mod history;
 mod limit;
 mod model;
 mod opening;
 mod progress;
 mod requests;
+mod versions;
 
 use std::path::Path;
 
@@ -41,7 +44,7 @@ impl Place {
     /// A copy of the files as they are on the disk now, as a crash would leave them.
     pub(super) fn crash_copy(&self) -> Self {
         let copy = Self::new();
-        for suffix in ["", "-wal"] {
+        for suffix in [".mark", "", "-wal"] {
             let from = lock::beside(&self.path(), suffix);
             if from.exists() {
                 std::fs::copy(from, lock::beside(&copy.path(), suffix)).unwrap();

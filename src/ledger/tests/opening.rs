@@ -56,6 +56,23 @@ fn a_missing_folder() {
     assert!(matches!(&error, OpenError::FolderMissing { folder } if folder.ends_with("no")), "{error}");
 }
 
+/// SQLite finds nothing wrong with it, and the configuration has changed since: that must not be written down first.
+#[test]
+fn content_that_means_nothing_is_refused_before_anything_is_written() {
+    for journal in ["WAL", "DELETE"] {
+        let place = filled();
+        let conn = Connection::open(place.path()).unwrap();
+        conn.execute("UPDATE record_count SET outcome = 'eaten'", []).unwrap();
+        conn.query_row(&format!("PRAGMA journal_mode = {journal}"), [], |_| Ok(())).unwrap();
+        conn.close().unwrap();
+        let before = fs::read(place.path()).unwrap();
+        let changed = Options { classifier_fingerprint: "another".to_owned(), ..options() };
+        let error = Ledger::open(&place.path(), &changed, NOW).unwrap_err();
+        assert!(error.to_string().contains("flowcost.db"), "{error}");
+        assert!(fs::read(place.path()).unwrap() == before, "{journal}: a refused file is not touched");
+    }
+}
+
 #[test]
 fn an_empty_file() {
     let place = Place::new();
@@ -95,6 +112,19 @@ fn damaged_files() {
         let error = refused(&place);
         assert!(matches!(error, OpenError::Corrupt { .. }), "{name}: {error:?}");
     }
+}
+
+/// An index that is not asked at the start is read all the same.
+#[test]
+fn damage_that_no_query_of_the_start_meets() {
+    let place = filled();
+    let sql = "SELECT rootpage FROM sqlite_master WHERE name = 'quarantine_request'";
+    let page = usize::try_from(shell(&place.path(), sql)).unwrap();
+    let mut bytes = fs::read(place.path()).unwrap();
+    bytes[(page - 1) * 4_096..page * 4_096].fill(0);
+    fs::write(place.path(), bytes).unwrap();
+    let error = refused(&place);
+    assert!(matches!(error, OpenError::Corrupt { .. }), "{error:?}");
 }
 
 #[test]

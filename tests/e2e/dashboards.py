@@ -1,0 +1,217 @@
+#!/usr/bin/env python3
+"""The dashboards on the first afternoon: the demo's past goes from the ledger into Prometheus, the recording rules are worked
+out over it, and every query of every panel and variable has to answer, over an hour and over all days.
+
+The steps are those of grafana/README.md. At the end three numbers of the overview are held against the ledger.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from urllib.parse import urlencode
+
+import boards
+import history
+from parts import Failure, Process, Prometheus, fetch, free_port, until
+
+HOUR, DAY, DAYS = 3600, 86400, 3
+RETENTION = ["--storage.tsdb.retention.time=10y"]
+# Texts of queries that may be empty here: nothing fails in a demo; and a budget is known only from the first scrape on, when
+# the last hour with recorded traffic may be more than an hour ago.
+MAY_BE_EMPTY = ("flowcost_store_request_failures_total", "/ min(flowcost_budget_inter_az_ratio")
+# Both ways to choose a value: none, and one with letters that mean something to a regular expression.
+CHOICES = {"port_group": "loki-http", "source": "demo"}
+
+
+def say(text):
+    print(f"dashboards: {text}", flush=True)
+
+
+def ask(port, path, **parameters):
+    found = fetch(port, f"{path}?{urlencode(parameters)}", timeout=60.0)
+    if found is None:
+        raise Failure("Prometheus does not answer")
+    answer = json.loads(found[2])
+    if answer["status"] != "success":
+        raise Failure(f"{parameters['query']}: {answer.get('error')}")
+    return [series["metric"] for series in answer["data"]["result"]]
+
+
+def answer(port, text, target, start, end):
+    """The label sets of an answer, asked for as the panel does."""
+    if target.get("instant"):
+        return ask(port, "/api/v1/query", query=text, time=end)
+    step = max(DAY if target.get("interval") == "1d" else 300, (end - start) // 1000)
+    # Whole steps, as Grafana asks; but for the last one, which would come before the first scrape of this young Prometheus.
+    return ask(port, "/api/v1/query_range", query=text, start=start // step * step, end=-(-end // step) * step, step=step)
+
+
+def check(port, name, board, moments, lengths):
+    """Each query has an answer at one of the moments, over each length; none is refused; legends name labels that are there."""
+    wrong, asked = [], 0
+    targets = [(f"{panel['title']!r} {target['refId']}", target) for panel, target in boards.queries(board)]
+    for variable in boards.variables(board):
+        if variable["type"] == "query":
+            where = f"variable {variable['name']}"
+            targets.append((where, {"expr": boards.variable_query(variable), "instant": True, "refId": "variable"}))
+    chosen = {one["name"]: CHOICES[one["name"]] for one in boards.variables(board) if one["name"] in CHOICES}
+    for where, target in targets:
+        for length in lengths:
+            found = []
+            for values in ({}, chosen):
+                for end in moments:
+                    text = boards.fill(target["expr"], board, values, start=end - length, end=end)
+                    found += answer(port, text, target, end - length, end)
+                    asked += 1
+            if not found and not any(part in target["expr"] for part in MAY_BE_EMPTY):
+                wrong.append(f"{name}: {where} has no data over {length // HOUR} h: {text}")
+            for label in boards.legend_labels(target):
+                if found and not any(label in labels for labels in found):
+                    wrong.append(f"{name}: {where}: the legend names {label}, which the answer does not have: {found[0]}")
+    return wrong, asked
+
+
+def against_ledger(prometheus, state, board, end):
+    """Numbers that a person reads on the overview over the last day, against SQL."""
+    start = end - DAY
+    hours = f"hour >= {start} AND hour < {end}"
+    zones = "src_zone <> dst_zone AND src_zone LIKE 'us-%' AND dst_zone LIKE 'us-%'"
+    must = {
+        "Cost in this range": f"sum(nano_usd) / 1e9 FROM ledger_charges WHERE {hours}",
+        "Cross-AZ share": f"1.0 * sum(iif({zones}, bytes, 0)) / sum(bytes) FROM ledger WHERE {hours} AND nat_direction = 'none'",
+        "Cross-AZ cost of 30 days: before, after": f"30 * sum(nano_usd) / 1e9 FROM ledger_charges WHERE {hours} AND charge = 'inter_az'",
+    }
+    for title, sql in must.items():
+        ((want,),) = ledger(state, f"SELECT {sql}")
+        target = next(target for panel, target in boards.queries(board) if panel["title"] == title)
+        text = boards.fill(target["expr"], board, {"before": "1d"}, start=start, end=end)
+        has = float(prometheus.at(text, end)[0][1][1])
+        if not want or abs(has - want) > 1e-6 * want:
+            raise Failure(f"{title} shows {has}, the ledger has {want}")
+        say(f"{title}: {has:.6f}, as in the ledger")
+
+
+def ledger(state, query):
+    connection = sqlite3.connect(f"file:{state}?mode=ro", uri=True, timeout=10)
+    try:
+        return connection.execute(query).fetchall()
+    finally:
+        connection.close()
+
+
+def backfill(promtool, port, start, end, folder):
+    """Works the recording rules out over the past, into blocks. One pass is enough: the dashboards use no rule of a rule."""
+    rules = folder / "past.rules.yaml"
+    rules.write_text(boards.RULES.read_text().split("  - name: flowcost-compare")[0])
+    command = [promtool, "tsdb", "create-blocks-from", "rules", "--max-block-duration=162h", f"--url=http://127.0.0.1:{port}"]
+    command += [f"--start={start}", f"--end={end}", f"--output-dir={folder / 'past'}", str(rules)]
+    done = subprocess.run(command, capture_output=True, timeout=600, check=False)
+    if done.returncode != 0:
+        raise Failure(f"promtool ended with {done.returncode}: {done.stderr.decode(errors='replace')}")
+    for block in (folder / "past").iterdir():
+        block.rename(folder / "tsdb" / block.name)
+
+
+def start_demo(binary, folder):
+    port = free_port()
+    arguments = [binary, "demo", "--dir", str(folder / "demo"), "--history", f"{DAYS}d"]
+    arguments += ["--web.listen-address", f"127.0.0.1:{port}"]
+    demo = Process("the demo", arguments, folder / "demo.log")
+
+    def ready():
+        found = demo.alive() and fetch(port, "/-/ready")
+        return found and found[0] == 200
+
+    until("the demo is ready", ready, 180.0)
+    return demo, port
+
+
+def export(binary, folder, port, end):
+    text = folder / "history.om"
+    command = [binary, "export-history", "--config.file", str(folder / "demo" / "flowcost.toml"), "--to", str(end)]
+    command += ["--label", "job=flowcost", "--label", f"instance=127.0.0.1:{port}"]
+    with open(text, "wb") as sink:
+        done = subprocess.run(command, stdout=sink, stderr=subprocess.PIPE, timeout=120, check=False)
+    if done.returncode != 0:
+        raise Failure(f"export-history ended with {done.returncode}: {done.stderr.decode(errors='replace')}")
+    return text
+
+
+def play(given, folder, running):
+    demo, demo_port = start_demo(given.exporter, folder)
+    running.append(demo)
+    state = folder / "demo" / "flowcost.db"
+    # The end of the last hour that is settled.
+    end = (int(time.time()) - HOUR // 2) // HOUR * HOUR
+    ((start,),) = ledger(state, "SELECT min(hour) FROM ledger")
+    stamp = datetime.datetime.fromtimestamp(end, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    history.blocks(given.promtool, export(given.exporter, folder, demo_port, stamp), folder / "tsdb")
+    prometheus = Prometheus(given.prometheus, folder, demo_port, flags=RETENTION)
+    running.append(prometheus.process)
+    until("three scrapes", lambda: (prometheus.number("max(count_over_time(up[10m]))") or 0) >= 3)
+    backfill(given.promtool, prometheus.port, start + HOUR, end, folder)
+    # A Prometheus that begins sees the new blocks; one that runs would after a minute.
+    prometheus.process.end()
+    running.remove(prometheus.process)
+    prometheus = Prometheus(given.prometheus, folder, demo_port, flags=RETENTION)
+    running.append(prometheus.process)
+    until("three more scrapes", lambda: (prometheus.number("max(count_over_time(up[10s]))") or 0) >= 3)
+    say(f"{(end - start) // HOUR} hours are in Prometheus, with the rules over them")
+
+    found, wrong, asked = boards.read_all(), [], 0
+    moments = (end, int(time.time()))
+    for name, board in found.items():
+        complaints, count = check(prometheus.port, name, board, moments, (HOUR, DAYS * DAY))
+        wrong, asked = wrong + complaints, asked + count
+    if wrong:
+        raise Failure("\n  ".join([f"{len(wrong)} queries do not answer", *wrong]))
+    say(f"{asked} questions of {len(found)} dashboards are answered")
+    against_ledger(prometheus, state, found["flowcost-overview.json"], end)
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--exporter", default="target/release/flowcost-exporter")
+    arguments.add_argument("--prometheus", default=shutil.which("prometheus") or "prometheus")
+    promtool = os.environ.get("FLOWCOST_PROMTOOL") or shutil.which("promtool") or "promtool"
+    arguments.add_argument("--promtool", default=promtool)
+    given = arguments.parse_args()
+    given.exporter = str(Path(given.exporter).resolve())
+    for tool in (given.exporter, given.prometheus, given.promtool):
+        if shutil.which(tool) is None:
+            print(f"dashboards: {tool} is missing", file=sys.stderr)
+            return 2
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+    began = time.monotonic()
+    folder = Path(tempfile.mkdtemp(prefix="flowcost-dashboards-"))
+    running = []
+    try:
+        play(given, folder, running)
+    except Failure as failure:
+        print(f"dashboards: FAILED: {failure}", file=sys.stderr)
+        for log in sorted(folder.glob("*.log")):
+            print(f"--- end of {log.name}", file=sys.stderr)
+            print(*log.read_text(errors="replace").splitlines()[-25:], sep="\n", file=sys.stderr)
+        return 1
+    finally:
+        for process in running:
+            if process.child.poll() is None:
+                process.end(signal.SIGKILL)
+        shutil.rmtree(folder, ignore_errors=True)
+    say(f"every query answers, {time.monotonic() - began:.0f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
