@@ -84,7 +84,16 @@ fn eight_digits(text: &[u8]) -> Option<i64> {
     const ZEROS: u64 = 0x3030_3030_3030_3030;
     let word = match text {
         [a, b, c, d, e, f, g, h] => u64::from_le_bytes([*a, *b, *c, *d, *e, *f, *g, *h]),
-        fewer => fewer.iter().fold(ZEROS, |word, byte| (word >> 8) | (u64::from(*byte) << 56)),
+        fewer => match (fewer.first_chunk::<4>(), fewer.last_chunk::<4>()) {
+            // Four digits at the end, and before them those that the first four have more.
+            (Some(first), Some(last)) => {
+                let more = 8 * (fewer.len() as u32 - 4);
+                let first = u64::from(u32::from_le_bytes(*first)) & ((1 << more) - 1);
+                let zeros = ZEROS & ((1 << (32 - more)) - 1);
+                u64::from(u32::from_le_bytes(*last)) << 32 | first << (32 - more) | zeros
+            }
+            _ => fewer.iter().fold(ZEROS, |word, byte| (word >> 8) | (u64::from(*byte) << 56)),
+        },
     };
     let all_digits = (word & 0xf0f0_f0f0_f0f0_f0f0) == ZEROS
         && (word.wrapping_add(0x0606_0606_0606_0606) & 0xf0f0_f0f0_f0f0_f0f0) == ZEROS;
