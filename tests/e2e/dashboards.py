@@ -165,6 +165,10 @@ def play(given, folder, running):
     prometheus = Prometheus(given.prometheus, folder, demo_port, flags=RETENTION)
     running.append(prometheus.process)
     until("three more scrapes", lambda: (prometheus.number("max(count_over_time(up[10s]))") or 0) >= 3)
+    # What the exporter says of itself has no past: its counters have grown only once an object came between two scrapes.
+    for counter in ("flowcost_objects_total", "flowcost_records_total"):
+        growth = f'sum(increase({counter}{{outcome="counted"}}[1h]))'
+        until(f"{counter} grows", lambda growth=growth: (prometheus.number(growth) or 0) > 1)
     say(f"{(end - start) // HOUR} hours are in Prometheus, with the rules over them")
 
     found, wrong, asked = boards.read_all(), [], 0
