@@ -132,6 +132,7 @@ fn render(criterion: &mut Criterion) {
         ..Snapshot::default()
     };
     let exposition = Exposition::new(Static {
+        loaded_at: Timestamp(HOUR),
         build: BuildInfo::current(),
         sources: BTreeSet::new(),
         prices: BTreeMap::new(),

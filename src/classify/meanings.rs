@@ -222,6 +222,14 @@ pub(super) struct ResourceInfo {
     pub regional: bool,
 }
 
+/// What is known of an az_id.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub(super) struct AzInfo {
+    pub zone: Option<ZoneId>,
+    /// The az_id itself, unless it is too long for one.
+    pub name: Option<Arc<str>>,
+}
+
 /// The zones that only this object's az_ids have named.
 #[derive(Debug)]
 pub(super) struct AzZones<'a> {
@@ -235,12 +243,18 @@ impl<'a> AzZones<'a> {
         Self { classifier, names: Vec::new(), ids: HashMap::new() }
     }
 
+    fn info(&mut self, az_id: &Arc<str>) -> AzInfo {
+        // It is shown to people, so it is bound like a configured name; no az_id of AWS comes near.
+        let is_name = az_id.len() <= limits::NAME_CHARS;
+        AzInfo { zone: self.zone(az_id), name: is_name.then(|| az_id.clone()) }
+    }
+
     /// The zone of an az_id: the configured one, else one that goes by the az_id itself.
     pub(super) fn zone(&mut self, az_id: &Arc<str>) -> Option<ZoneId> {
         if let Some(zone) = self.classifier.by_az_id.get(az_id) {
             return Some(*zone);
         }
-        // It becomes a label, so it is bound like a configured name; no az_id of AWS comes near.
+        // It becomes a label.
         let is_name = az_id.len() <= limits::NAME_CHARS && !RESERVED_ZONES.contains(&&**az_id);
         if !self.classifier.az_ids_speak || !is_name {
             return None;
@@ -264,8 +278,7 @@ pub(super) struct Values {
     pub pkt_srcaddr: Addresses,
     pub pkt_dstaddr: Addresses,
     pub book: AddressBook,
-    /// `(az_id, its zone)`
-    pub az_id: Meanings<Option<(Arc<str>, Option<ZoneId>)>>,
+    pub az_id: Meanings<AzInfo>,
     pub next_hop_az_id: Meanings<Option<ZoneId>>,
     /// Index of the gateway; whether there is an id at all.
     pub interface_id: Meanings<(Option<usize>, bool)>,
@@ -288,11 +301,12 @@ impl Values {
         self.addresses(zones.classifier, batch);
         let classifier = zones.classifier;
         let epoch = &mut self.epoch;
-        let mut az_zone =
-            |text: &Option<Arc<str>>| text.as_ref().map(|az_id| (az_id.clone(), zones.zone(az_id)));
-        self.az_id.learn(batch.az_id.as_ref(), epoch, &mut az_zone);
-        self.next_hop_az_id
-            .learn(batch.next_hop_az_id.as_ref(), epoch, |text| az_zone(text).and_then(|(_, zone)| zone));
+        self.az_id.learn(batch.az_id.as_ref(), epoch, |text| {
+            text.as_ref().map(|az_id| zones.info(az_id)).unwrap_or_default()
+        });
+        self.next_hop_az_id.learn(batch.next_hop_az_id.as_ref(), epoch, |text| {
+            text.as_ref().and_then(|az_id| zones.zone(az_id))
+        });
         self.interface_id.learn(batch.interface_id.as_ref(), epoch, |text| {
             (text.as_ref().and_then(|id| classifier.by_interface.get(id).copied()), text.is_some())
         });

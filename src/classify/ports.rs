@@ -26,6 +26,7 @@ impl GroupId {
 pub(super) struct PortTable {
     groups: Box<[GroupId]>,
     port_match: PortMatch,
+    bits: u32,
 }
 
 impl PortTable {
@@ -38,13 +39,13 @@ impl PortTable {
                 table[usize::from(port)] = id;
             }
         }
-        Self { groups: table, port_match }
+        let most = table.iter().map(|group| group.0).max().unwrap_or(0);
+        Self { groups: table, port_match, bits: u16::BITS - most.leading_zeros() }
     }
 
     /// Bits that hold the number of every group.
     pub(super) fn bits(&self) -> u32 {
-        let most = self.groups.iter().map(|group| group.0).max().unwrap_or(0);
-        u16::BITS - most.leading_zeros()
+        self.bits
     }
 
     pub(super) fn find(&self, source: Option<u16>, destination: Option<u16>) -> GroupId {

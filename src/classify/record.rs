@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 use super::{
     Classifier, GroupId, Vantage, ZoneId,
     charges::{ChargeSet, Facts},
-    meanings::{ABSENT, AddrInfo, Values},
+    meanings::{ABSENT, AddrInfo, AzInfo, Values},
     vantage::{Leg, Side, regional_leg, sender_counts, zonal_leg},
 };
 use crate::{
@@ -318,8 +318,8 @@ impl Row<'_> {
             || of_gateway(self.value_of(&self.batch.interface_id, &self.values.interface_id.values))
     }
 
-    fn own_az_id(&self) -> Option<&(Arc<str>, Option<ZoneId>)> {
-        self.value_of(&self.batch.az_id, &self.values.az_id.values)?.as_ref()
+    fn own_az_id(&self) -> Option<&AzInfo> {
+        self.value_of(&self.batch.az_id, &self.values.az_id.values)
     }
 
     /// The side that the recording interface is on, where its plain address is the packet's.
@@ -347,7 +347,7 @@ impl Row<'_> {
             None
         } else if own {
             let may_speak = !middlebox && Self::is_own_address(plain, packet);
-            self.own_az_id().filter(|_| may_speak).and_then(|(_, zone)| *zone)
+            self.own_az_id().filter(|_| may_speak).and_then(|az_id| az_id.zone)
         } else {
             self.next_hop_zone(endpoint)
         };
@@ -382,8 +382,8 @@ impl Row<'_> {
         };
         let spec = self.classifier.spec(plain.zone?)?;
         let wanted = spec.az_id.is_none() && !middlebox && Self::is_own_address(plain, packet);
-        let (az_id, _) = self.own_az_id().filter(|_| wanted)?;
-        Some((spec.name.clone(), az_id.clone()))
+        let az_id = self.own_az_id().filter(|_| wanted)?.name.clone()?;
+        Some((spec.name.clone(), az_id))
     }
 
     /// Whether the client of a NAT record is in another known zone than its gateway.
@@ -399,7 +399,7 @@ impl Row<'_> {
                 self.classifier.gateway_zones[gateway]
             }
             Nat::Zonal(None) | Nat::Regional(None) if self.interface_type() == InterfaceType::NatGateway => {
-                self.own_az_id().and_then(|(_, zone)| *zone)
+                self.own_az_id().and_then(|az_id| az_id.zone)
             }
             Nat::Zonal(None) | Nat::Regional(None) => None,
         };

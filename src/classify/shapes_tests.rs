@@ -204,8 +204,8 @@ fn what_is_forgotten_means_the_same_when_it_is_learned_anew() {
     let rows = 4 * limits::ADDRESSES;
     let records: Vec<Record> = (0..rows as u128)
         .map(|row| {
-            let new = IpAddr::V6((0x2600 << 112 | row / 3).into());
-            let old = IpAddr::V6((0x2600 << 112 | u128::from(random.u16(..)) << 64).into());
+            let new = IpAddr::V6(((0x2600 << 112) | (row / 3)).into());
+            let old = IpAddr::V6(((0x2600 << 112) | (u128::from(random.u16(..)) << 64)).into());
             Record {
                 srcaddr: Some(new),
                 pkt_srcaddr: Some(if random.bool() { new } else { old }),

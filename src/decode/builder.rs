@@ -88,6 +88,8 @@ pub(super) type Check = fn(&[u8]) -> Result<(), String>;
 pub(super) trait Texts {
     /// [`Interned::give`]
     fn give(&mut self, texts: &[&[u8]]);
+    /// [`Interned::take_back`]
+    fn take_back(&mut self);
     /// [`Interned::push_given`]
     fn push_given(&mut self, rows: usize, fill: &mut dyn FnMut(&mut [u32])) -> bool;
     /// [`Interned::push_nulls`]
@@ -100,6 +102,10 @@ pub(super) trait Texts {
 impl<T: Clone> Texts for Interned<T> {
     fn give(&mut self, texts: &[&[u8]]) {
         self.give(texts.iter().copied());
+    }
+
+    fn take_back(&mut self) {
+        self.take_back();
     }
 
     fn push_given(&mut self, rows: usize, fill: &mut dyn FnMut(&mut [u32])) -> bool {

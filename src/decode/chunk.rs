@@ -3,7 +3,7 @@
 //!
 //! The general reader of the library goes by way of Arrow's arrays; from here a dictionary reaches the batches as it is
 //! in the file. Refuses to know more encodings and types: [`parquet`](super::parquet) gives those to the
-//! library. Invariant: for the same chunk both give the same cells, or both refuse it.
+//! library. Invariant: what both give is the same; what is not sound may be refused by one of them only.
 
 use std::ops::Range;
 

@@ -38,7 +38,7 @@ struct Known {
     len: u32,
     /// All of a text of up to [`SHORT`] bytes; of a longer one its beginning and end.
     words: [u64; 3],
-    /// Where a longer one is, else 0.
+    /// Where it is, if it is longer.
     start: u32,
 }
 
@@ -83,6 +83,13 @@ impl<T: Clone> Interned<T> {
         values.push((self.parse)(b""));
         self.given = values.len();
         self.values = Arc::new(values);
+    }
+
+    /// Forgets what was given, if anything was. There must be no rows.
+    pub(super) fn take_back(&mut self) {
+        if self.given > 0 {
+            self.forget();
+        }
     }
 
     /// Appends rows by their places in the dictionary that was [given](Self::give), which `fill` fills in. `false`: one is
@@ -155,7 +162,7 @@ impl<T: Clone> Interned<T> {
             let at = entry & ((1 << PLACE_BITS) - 1);
             if let Some(known) = self.known.get(at as usize)
                 && known.is(words, text.len())
-                && (text.len() <= SHORT || self.text[known.range()] == *text)
+                && (text.len() <= SHORT || self.text[known.long()] == *text)
             {
                 return Some(self.given as u32 + at);
             }
@@ -166,23 +173,22 @@ impl<T: Clone> Interned<T> {
     fn place_behind(&mut self, text: &[u8], words: [u64; 3], mixed: u64) -> u32 {
         let Self { hasher, places, known, text: all, .. } = self;
         let len = text.len();
-        let hash = hasher.hash_one((words, len));
+        let long = if len > SHORT { text } else { b"" };
+        let hash = hasher.hash_one((words, len, long));
         let is = |at: &u32| {
             let known = &known[*at as usize];
-            known.is(words, len) && (len <= SHORT || all[known.range()] == *text)
+            known.is(words, len) && all[known.long()] == *long
         };
         let at = match places.find(hash, is) {
             Some(at) => *at,
             None => {
                 let at = known.len() as u32;
-                let start = if len > SHORT { all.len() as u32 } else { 0 };
-                if len > SHORT {
-                    all.extend_from_slice(text);
-                }
+                let start = all.len() as u32;
+                all.extend_from_slice(long);
                 known.push(Known { len: len as u32, words, start });
                 places.insert_unique(hash, at, |at| {
                     let known = &known[*at as usize];
-                    hasher.hash_one((known.words, known.len as usize))
+                    hasher.hash_one((known.words, known.len as usize, &all[known.long()]))
                 });
                 Arc::make_mut(&mut self.values).push((self.parse)(text));
                 at
@@ -276,8 +282,10 @@ impl Known {
         differ == 0 && self.len as usize == len
     }
 
-    fn range(&self) -> Range<usize> {
-        self.start as usize..(self.start + self.len) as usize
+    /// Where the text is that its words do not have all of; of a short one it is empty.
+    fn long(&self) -> Range<usize> {
+        let len = if self.len as usize > SHORT { self.len } else { 0 };
+        self.start as usize..(self.start + len) as usize
     }
 }
 
@@ -344,6 +352,24 @@ mod tests {
             distinct.sort();
             distinct.dedup();
             assert_eq!(column.values.len(), distinct.len());
+        }
+    }
+
+    /// Texts that begin and end alike are as far apart as any: else a file of them would take the square of its time.
+    #[test]
+    fn all_of_a_long_text_is_hashed() {
+        let mut interned = Interned::new(<[u8]>::to_vec);
+        let texts: Vec<Vec<u8>> = (0..5_000)
+            .map(|number| format!("begins-as-all-do-{number:09}-ends-as-all-do").into_bytes())
+            .collect();
+        assert_eq!(column_of(&mut interned, &texts).values.len(), texts.len());
+        let Interned { hasher, places, known, text, .. } = &interned;
+        let hash = |known: &Known| hasher.hash_one((known.words, known.len as usize, &text[known.long()]));
+        let hashes: std::collections::HashSet<u64> = known.iter().map(hash).collect();
+        assert!(hashes.len() > texts.len() - 5, "{} hashes", hashes.len());
+        // They are found by them, also after the table has grown.
+        for (at, known) in known.iter().enumerate() {
+            assert!(places.find(hash(known), |place| *place as usize == at).is_some());
         }
     }
 

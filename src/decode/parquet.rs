@@ -33,7 +33,7 @@ use bytes::Bytes;
 use super::{
     AddrCell, ColumnSet, DecodeError, DecodeLimits, Field, FlowBatch, Input,
     batch::Column,
-    builder::Builder,
+    builder::{Builder, Texts},
     cells::{ColumnDecoder, holds},
     chunk::{Chunk, Text},
     columns::{self, Kind},
@@ -192,6 +192,7 @@ impl ParquetReader {
         let rows = usize::try_from(rows_left).map_or(limits::BATCH_ROWS, |rows| rows.min(limits::BATCH_ROWS));
         let mut batch = FlowBatch { rows, first_row: self.first_row, ..FlowBatch::default() };
         // Columns of addresses without dictionaries have the same ones, which are remembered together.
+        let together_too = self.plan.has_one_kind_of_address();
         let mut together = Vec::new();
         let columns = chunks.iter_mut().zip(&mut self.builders).zip(&self.plan.binding.columns);
         for ((chunk, builder), (field, position)) in columns {
@@ -201,7 +202,7 @@ impl ParquetReader {
                 refuse(why.reason, format!("column {name}: {}", why.detail))
             };
             match builder {
-                Builder::Address(column) if chunk.is_plain() => {
+                Builder::Address(column) if chunk.is_plain() && together_too => {
                     std::mem::swap(column, &mut self.addresses);
                     let read = chunk.read(rows, builder);
                     if let Builder::Address(column) = builder {
@@ -234,6 +235,8 @@ impl ParquetReader {
 
     fn open_group(&mut self) -> Result<Source, DecodeError> {
         self.load_group()?;
+        // Of dictionaries there are never more than those of one row group.
+        self.builders.iter_mut().filter_map(Builder::texts).for_each(Texts::take_back);
         let group = self.meta.row_group(self.next_group);
         if let Some(texts) = &self.plan.usual
             && self.usual[self.next_group]
@@ -350,6 +353,15 @@ impl Plan {
             .and_then(|schema| parquet_to_arrow_field_levels(&schema, ProjectionMask::all(), Some(&hints)))
             .map_err(|error| corrupt(&error))?;
         Ok(Self { binding, leaves, usual, levels })
+    }
+}
+
+impl Plan {
+    /// Whether what one column of addresses may have, all may.
+    fn has_one_kind_of_address(&self) -> bool {
+        let columns = self.binding.columns.iter().zip(self.usual.iter().flatten());
+        let mut kinds = columns.filter(|((field, _), _)| field.kind() == Kind::Address).map(|(_, text)| text);
+        kinds.next().is_none_or(|first| kinds.all(|text| text == first))
     }
 }
 

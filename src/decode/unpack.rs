@@ -43,6 +43,8 @@ pub(super) fn decompress(
         return Ok(());
     }
     let levels = header.level_bytes();
+    into.truncate(header.size);
+    into.reserve_exact(header.size - into.len());
     into.resize(header.size, 0);
     into[..levels].copy_from_slice(&body[..levels]);
     // No values at all may be no bytes at all.
@@ -91,7 +93,8 @@ fn exactly(codec: CompressionCodec, compressed: &[u8], page: &mut [u8]) -> Resul
 }
 
 /// Fills a buffer from gzip as nearly all pages are: one member with nothing in its header. The checksum and the length at
-/// the end of it have to be those of the buffer. `false`: it is something else, which has to be looked at with more care.
+/// the end of it have to be those of the buffer; what may stand before them and behind the data is not looked at. `false`: it
+/// is something else, which has to be looked at with more care.
 fn gunzip_at_once(compressed: &[u8], page: &mut [u8]) -> bool {
     let Some(member) = compressed.strip_prefix(&[0x1f, 0x8b, 8, 0]) else { return false };
     let Some((member, [a, b, c, d, size @ ..])) = member.split_last_chunk::<8>() else { return false };
