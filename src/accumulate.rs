@@ -58,6 +58,7 @@ fn read(
 ) -> Result<ObjectDelta, DecodeError> {
     let decode_limits = DecodeLimits { decompressed_bytes: limits.decompressed_bytes };
     let mut reader = Reader::open(input, &decode_limits)?;
+    reader.only_needed_starts();
     let mut object = ObjectClassifier::new(classifier);
     let mut sums = Sums::new(partition);
     let mut sorted = Vec::with_capacity(limits::BATCH_ROWS);

@@ -24,14 +24,18 @@ impl GroupId {
 /// One entry for every port number.
 #[derive(Debug)]
 pub(super) struct PortTable {
-    groups: Box<[GroupId]>,
-    port_match: PortMatch,
+    /// Of every number, and behind them of what is none.
+    groups: Box<[GroupId; NO_PORT + 1]>,
+    /// All bits of a source's group where it is asked, else none.
+    source: u16,
     bits: u32,
 }
 
+const NO_PORT: usize = 1 << 16;
+
 impl PortTable {
     pub(super) fn new(groups: &[PortGroup], port_match: PortMatch) -> Self {
-        let mut table = vec![GroupId::OTHER; 1 << 16].into_boxed_slice();
+        let mut table = Box::new([GroupId::OTHER; NO_PORT + 1]);
         for (at, group) in groups.iter().enumerate() {
             // No port is in two groups, so there are at most 65,536 of them with a port.
             let id = GroupId(u16::try_from(at + 1).unwrap_or(u16::MAX));
@@ -40,7 +44,8 @@ impl PortTable {
             }
         }
         let most = table.iter().map(|group| group.0).max().unwrap_or(0);
-        Self { groups: table, port_match, bits: u16::BITS - most.leading_zeros() }
+        let source = if port_match == PortMatch::Either { u16::MAX } else { 0 };
+        Self { groups: table, source, bits: u16::BITS - most.leading_zeros() }
     }
 
     /// Bits that hold the number of every group.
@@ -49,11 +54,17 @@ impl PortTable {
     }
 
     pub(super) fn find(&self, source: Option<u16>, destination: Option<u16>) -> GroupId {
-        let group = |port: Option<u16>| port.map_or(GroupId::OTHER, |port| self.groups[usize::from(port)]);
-        match (group(destination), self.port_match) {
-            (GroupId::OTHER, PortMatch::Either) => group(source),
-            (found, _) => found,
-        }
+        let cell = |port: Option<u16>| port.map_or(-1, i64::from);
+        self.find_cells(cell(source), cell(destination))
+    }
+
+    /// The same of numbers that may be none: such a one has no group. Both groups are always looked up: which of them it
+    /// is cannot be foreseen, half of all records are answers.
+    #[inline]
+    pub(super) fn find_cells(&self, source: i64, destination: i64) -> GroupId {
+        let group = |port: i64| self.groups[(port.cast_unsigned() as usize).min(NO_PORT)];
+        let (source, destination) = (group(source).0 & self.source, group(destination).0);
+        GroupId(if destination == 0 { source } else { destination })
     }
 }
 

@@ -361,15 +361,12 @@ impl Shapes<'_> {
 
     fn ports(&mut self, classifier: &Classifier, batch: &FlowBatch) {
         let bits = classifier.ports.bits();
-        let port = |cell: i64| u16::try_from(cell).ok();
-        let sound = |cell: i64| port(cell).is_some() || cell == IntColumn::NULL;
+        let sound = |cell: i64| (cell.cast_unsigned() <= u64::from(u16::MAX)) | (cell == IntColumn::NULL);
         let shift = self.shift;
         let put = |shape: &mut u64, source: i64, destination: i64| {
-            let group = classifier.ports.find(port(source), port(destination));
-            *shape |= u64::from(group.index()) << shift;
-            if !(sound(source) && sound(destination)) {
-                *shape |= NO_SHAPE;
-            }
+            let group = classifier.ports.find_cells(source, destination);
+            let sound = sound(source) & sound(destination);
+            *shape |= (u64::from(group.index()) << shift) | (u64::from(!sound) << SHAPE_BITS);
         };
         let shapes = self.shapes.iter_mut();
         match (&batch.srcport, &batch.dstport) {

@@ -72,7 +72,7 @@ impl Hybrid {
                     continue;
                 }
                 let size = count * self.width as usize;
-                unpack(self.width, &bytes[self.at..self.at + size], &mut out[..count * GROUP]);
+                unpack(self.width, &bytes[self.at..], &mut out[..count * GROUP]);
                 self.at += size;
                 self.groups_left -= count;
                 done += count * GROUP;
@@ -163,12 +163,12 @@ impl Hybrid {
     }
 }
 
-/// Groups of eight numbers of `width` bits.
+/// Groups of eight numbers of `width` bits: as many as `out` has room for, and they have to be there. More may follow.
 fn unpack(width: u32, bytes: &[u8], out: &mut [u32]) {
     macro_rules! by_width {
         ($($width:literal)*) => {
             match width {
-                $($width => groups::<$width>(bytes, out),)*
+                $($width => groups::<$width, { $width + WORD }>(bytes, out),)*
                 _ => out.fill(0),
             }
         };
@@ -176,29 +176,41 @@ fn unpack(width: u32, bytes: &[u8], out: &mut [u32]) {
     by_width!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32);
 }
 
-fn groups<const WIDTH: usize>(bytes: &[u8], out: &mut [u32]) {
+const WORD: usize = 8;
+
+/// `PADDED` is a word more than `WIDTH`, so that every number can be read as part of a word.
+fn groups<const WIDTH: usize, const PADDED: usize>(bytes: &[u8], out: &mut [u32]) {
     let (out, _) = out.as_chunks_mut::<GROUP>();
-    let (bytes, _) = bytes.as_chunks::<WIDTH>();
-    for (bytes, out) in bytes.iter().zip(out) {
-        *out = group::<WIDTH>(bytes);
+    for (at, out) in out.iter_mut().enumerate() {
+        let rest = bytes.get(at * WIDTH..).unwrap_or_default();
+        *out = match rest.first_chunk::<PADDED>() {
+            Some(padded) => group::<WIDTH, PADDED>(padded),
+            // Near the end of the page there is no word more.
+            None => {
+                let mut padded = [0; PADDED];
+                let there = rest.len().min(WIDTH);
+                padded[..there].copy_from_slice(&rest[..there]);
+                group::<WIDTH, PADDED>(&padded)
+            }
+        };
     }
 }
 
-fn group<const WIDTH: usize>(bytes: &[u8; WIDTH]) -> [u32; GROUP] {
+#[inline]
+fn group<const WIDTH: usize, const PADDED: usize>(bytes: &[u8; PADDED]) -> [u32; GROUP] {
     let mask = u32::MAX >> (32 - WIDTH);
-    let mut padded = [0; 40];
-    padded[..WIDTH].copy_from_slice(bytes);
     let word = |at: usize| {
-        u64::from_le_bytes([
-            padded[at],
-            padded[at + 1],
-            padded[at + 2],
-            padded[at + 3],
-            padded[at + 4],
-            padded[at + 5],
-            padded[at + 6],
-            padded[at + 7],
-        ])
+        let [a, b, c, d, e, f, g, h] = [
+            bytes[at],
+            bytes[at + 1],
+            bytes[at + 2],
+            bytes[at + 3],
+            bytes[at + 4],
+            bytes[at + 5],
+            bytes[at + 6],
+            bytes[at + 7],
+        ];
+        u64::from_le_bytes([a, b, c, d, e, f, g, h])
     };
     if WIDTH <= 8 {
         let all = word(0);

@@ -99,8 +99,8 @@ impl<T: Clone> Interned<T> {
         self.index.resize(from + rows, 0);
         let places = &mut self.index[from..];
         fill(places);
-        let last = places.iter().fold(0, |last, place| last.max(*place));
-        rows == 0 || (last as usize) + 1 < self.given
+        let most = self.given.saturating_sub(1) as u32;
+        places.iter().fold(0, |beyond, place| beyond | u32::from(*place >= most)) == 0
     }
 
     /// Appends rows of null.

@@ -116,6 +116,14 @@ impl Reader {
         }
     }
 
+    /// Lets batches be without `start` where every record has an `end`, which is asked first: to read it for nothing takes
+    /// time.
+    pub fn only_needed_starts(&mut self) {
+        if let Format::Parquet(reader) = &mut self.0 {
+            reader.only_needed_starts();
+        }
+    }
+
     /// The columns that the object has; of a text object with several headers, those of the header in force.
     pub fn columns(&self) -> &ColumnSet {
         match &self.0 {
@@ -248,6 +256,11 @@ impl IntColumn {
     /// Appends rows of null.
     fn push_nulls(&mut self, rows: usize) {
         self.0.resize(self.0.len() + rows, Self::NULL);
+    }
+
+    /// Whether every row has a value.
+    fn is_complete(&self) -> bool {
+        self.0.iter().fold(0, |marks, cell| marks | u8::from(*cell <= Self::HIGHEST_MARK)) == 0
     }
 
     /// Makes a row null.

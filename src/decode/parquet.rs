@@ -31,7 +31,7 @@ use ::parquet::{
 use bytes::Bytes;
 
 use super::{
-    AddrCell, ColumnSet, DecodeError, DecodeLimits, Field, FlowBatch, Input,
+    AddrCell, ColumnSet, DecodeError, DecodeLimits, Field, FlowBatch, Input, IntColumn,
     batch::Column,
     builder::{Builder, Texts},
     cells::{ColumnDecoder, holds},
@@ -67,6 +67,9 @@ pub struct ParquetReader {
     next_group: usize,
     current: Option<OpenGroup>,
     first_row: u64,
+    only_needed_starts: bool,
+    /// Rows of the row group whose `start` has not been read.
+    starts_behind: usize,
 }
 
 #[derive(Debug)]
@@ -125,7 +128,14 @@ impl ParquetReader {
             next_group: 0,
             current: None,
             first_row: 0,
+            only_needed_starts: false,
+            starts_behind: 0,
         })
+    }
+
+    /// May leave out `start` where every row has an `end`.
+    pub(super) fn only_needed_starts(&mut self) {
+        self.only_needed_starts = true;
     }
 
     /// Whether any row group is read by [`Chunk`].
@@ -194,14 +204,14 @@ impl ParquetReader {
         // Columns of addresses without dictionaries have the same ones, which are remembered together.
         let together_too = self.plan.has_one_kind_of_address();
         let mut together = Vec::new();
+        let mut start = None;
         let columns = chunks.iter_mut().zip(&mut self.builders).zip(&self.plan.binding.columns);
         for ((chunk, builder), (field, position)) in columns {
-            let named = |why: Quarantine| {
-                let schema = self.meta.file_metadata().schema_descr();
-                let name = schema.root_schema().get_fields()[*position].name();
-                refuse(why.reason, format!("column {name}: {}", why.detail))
-            };
+            let named = |why| named(&self.meta, *position, why);
             match builder {
+                _ if *field == Field::Start && self.only_needed_starts => {
+                    start = Some((chunk, builder, position))
+                }
                 Builder::Address(column) if chunk.is_plain() && together_too => {
                     std::mem::swap(column, &mut self.addresses);
                     let read = chunk.read(rows, builder);
@@ -221,6 +231,21 @@ impl ParquetReader {
             batch.put(field, Column::Address(self.addresses.column(index)));
         }
         self.addresses.trim();
+        if let Some((chunk, builder, position)) = start {
+            if batch.end.as_ref().is_some_and(IntColumn::is_complete) {
+                self.starts_behind += rows;
+                return Ok(batch);
+            }
+            let named = |why| named(&self.meta, *position, why);
+            while self.starts_behind > 0 {
+                let behind = self.starts_behind.min(limits::BATCH_ROWS);
+                chunk.read(behind, builder).map_err(named)?;
+                builder.take();
+                self.starts_behind -= behind;
+            }
+            chunk.read(rows, builder).map_err(named)?;
+            batch.put(Field::Start, builder.take());
+        }
         Ok(batch)
     }
 
@@ -235,6 +260,7 @@ impl ParquetReader {
 
     fn open_group(&mut self) -> Result<Source, DecodeError> {
         self.load_group()?;
+        self.starts_behind = 0;
         // Of dictionaries there are never more than those of one row group.
         self.builders.iter_mut().filter_map(Builder::texts).for_each(Texts::take_back);
         let group = self.meta.row_group(self.next_group);
@@ -282,6 +308,12 @@ impl ParquetReader {
         };
         ParquetRecordBatchReader::try_new_with_row_groups(&self.plan.levels, &group, limits::BATCH_ROWS, None)
     }
+}
+
+/// What is wrong with a column, with its name.
+fn named(meta: &ParquetMetaData, position: usize, why: Quarantine) -> DecodeError {
+    let name = meta.file_metadata().schema_descr().root_schema().get_fields()[position].name();
+    refuse(why.reason, format!("column {name}: {}", why.detail))
 }
 
 fn corrupt(error: &dyn std::error::Error) -> DecodeError {
