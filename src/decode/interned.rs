@@ -153,19 +153,20 @@ impl<T: Clone> Interned<T> {
 
     #[inline]
     fn front_place(&self, text: &[u8], words: [u64; 3], mixed: u64) -> Option<u32> {
-        let tag = tag(mixed);
-        for entry in self.front[slot(mixed, self.front.len())] {
-            if entry >> PLACE_BITS != tag {
-                continue;
-            }
+        let (tag, slots) = (tag(mixed), &self.front[slot(mixed, self.front.len())]);
+        // All tags at once: which of them it is cannot be foreseen.
+        let bit = |at: usize| u32::from(slots[at] >> PLACE_BITS == tag) << at;
+        let mut hits = bit(0) | bit(1) | bit(2) | bit(3);
+        while hits != 0 {
             // The entry of no text has a place that none has.
-            let at = entry & ((1 << PLACE_BITS) - 1);
+            let at = slots[hits.trailing_zeros() as usize % slots.len()] & ((1 << PLACE_BITS) - 1);
             if let Some(known) = self.known.get(at as usize)
                 && known.is(words, text.len())
                 && (text.len() <= SHORT || self.text[known.long()] == *text)
             {
                 return Some(self.given as u32 + at);
             }
+            hits &= hits - 1;
         }
         None
     }
