@@ -135,6 +135,7 @@ impl<T: Clone> Interned<T> {
     }
 
     /// The place of a value, of [`Self::column`].
+    #[inline]
     pub(super) fn place(&mut self, text: &[u8]) -> u32 {
         let words = words(text);
         // Some columns repeat themselves.
@@ -171,6 +172,8 @@ impl<T: Clone> Interned<T> {
         None
     }
 
+    #[cold]
+    #[inline(never)]
     fn place_behind(&mut self, text: &[u8], words: [u64; 3], mixed: u64) -> u32 {
         let Self { hasher, places, known, text: all, .. } = self;
         let len = text.len();
