@@ -12,6 +12,7 @@ use hashbrown::HashMap;
 use super::{
     ChargeSet, Classifier, GroupId, Verdict, VerdictKey, ZoneId,
     meanings::{Addresses, AzZones, Values, class_of, is_same},
+    ports::PortTable,
     record::Row,
 };
 use crate::{
@@ -322,67 +323,94 @@ impl Shapes<'_> {
         for (shape, malformed) in self.shapes.iter_mut().zip(&batch.malformed) {
             *shape |= u64::from(*malformed) << SHAPE_BITS;
         }
-        // The sign is the bit of no shape, too: bytes must not be negative, and of packets only null may be, which alone
-        // has no other bit.
-        for (shape, bytes) in self.shapes.iter_mut().zip(batch.bytes.cells()) {
-            *shape |= bytes.cast_unsigned() & NO_SHAPE;
-        }
-        for (shape, packets) in self.shapes.iter_mut().zip(batch.packets.iter().flat_map(IntColumn::cells)) {
-            *shape |= (packets & packets.wrapping_sub(1)).cast_unsigned() & NO_SHAPE;
-        }
+        unsound(self.shapes, batch.bytes.cells(), batch.packets.as_ref().map_or(&[], IntColumn::cells));
     }
 
     fn classes(&mut self, index: &[u32], classes: &[u32], bits: u32) {
         if bits == 0 {
             return;
         }
-        for (shape, at) in self.shapes.iter_mut().zip(index) {
-            *shape |= u64::from(classes[*at as usize]) << self.shift;
-        }
+        add_classes(self.shapes, index, classes, self.shift);
         self.shift += bits;
     }
 
-    fn address(&mut self, (index, tags): (&[u32], &[u64]), bits: u32) {
-        for (shape, at) in self.shapes.iter_mut().zip(index) {
-            *shape |= class_of(tags[*at as usize]) << self.shift;
-        }
+    fn address(&mut self, one: (&[u32], &[u64]), bits: u32) {
+        add_address(self.shapes, one, self.shift);
         self.shift += bits;
     }
 
     /// Both addresses of a side, and whether they are the same.
     fn addresses(&mut self, plain: (&[u32], &[u64]), packet: (&[u32], &[u64]), bits: u32) {
-        for ((shape, plain_at), packet_at) in self.shapes.iter_mut().zip(plain.0).zip(packet.0) {
-            let (plain, packet) = (plain.1[*plain_at as usize], packet.1[*packet_at as usize]);
-            let classes = (class_of(packet) << bits) | class_of(plain);
-            *shape |= ((classes << 1) | u64::from(is_same(plain, packet))) << self.shift;
-        }
+        add_addresses(self.shapes, plain, packet, bits, self.shift);
         self.shift += 2 * bits + 1;
     }
 
     fn ports(&mut self, classifier: &Classifier, batch: &FlowBatch) {
-        let bits = classifier.ports.bits();
-        let sound = |cell: i64| (cell.cast_unsigned() <= u64::from(u16::MAX)) | (cell == IntColumn::NULL);
-        let shift = self.shift;
-        let put = |shape: &mut u64, source: i64, destination: i64| {
-            let group = classifier.ports.find_cells(source, destination);
-            let sound = sound(source) & sound(destination);
-            *shape |= (u64::from(group.index()) << shift) | (u64::from(!sound) << SHAPE_BITS);
-        };
-        let shapes = self.shapes.iter_mut();
-        match (&batch.srcport, &batch.dstport) {
-            (None, None) => return,
-            (Some(source), Some(destination)) => {
-                let both = source.cells().iter().zip(destination.cells());
-                shapes.zip(both).for_each(|(shape, (source, destination))| put(shape, *source, *destination));
-            }
-            (Some(source), None) => {
-                shapes.zip(source.cells()).for_each(|(shape, cell)| put(shape, *cell, IntColumn::NULL));
-            }
-            (None, Some(destination)) => {
-                shapes.zip(destination.cells()).for_each(|(shape, cell)| put(shape, IntColumn::NULL, *cell));
-            }
+        let source = batch.srcport.as_ref().map(IntColumn::cells);
+        let destination = batch.dstport.as_ref().map(IntColumn::cells);
+        if source.or(destination).is_none() {
+            return;
         }
-        self.shift += bits;
+        let none = vec![IntColumn::NULL; if source.and(destination).is_none() { batch.rows } else { 0 }];
+        let (source, destination) = (source.unwrap_or(&none), destination.unwrap_or(&none));
+        add_ports(self.shapes, source, destination, &classifier.ports, self.shift);
+        self.shift += classifier.ports.bits();
+    }
+}
+
+// Each pass is a function of its own, so that all that it needs stays in registers.
+
+#[inline(never)]
+fn add_classes(shapes: &mut [u64], index: &[u32], classes: &[u32], shift: u32) {
+    for (shape, at) in shapes.iter_mut().zip(index) {
+        *shape |= u64::from(classes[*at as usize]) << shift;
+    }
+}
+
+#[inline(never)]
+fn add_address(shapes: &mut [u64], (index, tags): (&[u32], &[u64]), shift: u32) {
+    for (shape, at) in shapes.iter_mut().zip(index) {
+        *shape |= class_of(tags[*at as usize]) << shift;
+    }
+}
+
+#[inline(never)]
+fn add_addresses(
+    shapes: &mut [u64],
+    (plain_index, plain_tags): (&[u32], &[u64]),
+    (packet_index, packet_tags): (&[u32], &[u64]),
+    bits: u32,
+    shift: u32,
+) {
+    for ((shape, plain), packet) in shapes.iter_mut().zip(plain_index).zip(packet_index) {
+        let (plain, packet) = (plain_tags[*plain as usize], packet_tags[*packet as usize]);
+        let classes = (class_of(packet) << bits) | class_of(plain);
+        *shape |= ((classes << 1) | u64::from(is_same(plain, packet))) << shift;
+    }
+}
+
+#[inline(never)]
+fn add_ports(shapes: &mut [u64], source: &[i64], destination: &[i64], ports: &PortTable, shift: u32) {
+    const HIGHEST: u64 = u16::MAX as u64;
+    for ((shape, source), destination) in shapes.iter_mut().zip(source).zip(destination) {
+        let group = ports.find_cells(*source, *destination);
+        *shape |= u64::from(group.index()) << shift;
+        if (source | destination).cast_unsigned() > HIGHEST {
+            let sound = |cell: i64| cell.cast_unsigned() <= HIGHEST || cell == IntColumn::NULL;
+            *shape |= u64::from(!(sound(*source) && sound(*destination))) << SHAPE_BITS;
+        }
+    }
+}
+
+/// Takes the shape of records whose numbers are not sound. The sign is the bit of no shape, too: bytes must not be negative,
+/// and of packets only null may be, which alone has no other bit.
+#[inline(never)]
+fn unsound(shapes: &mut [u64], bytes: &[i64], packets: &[i64]) {
+    for (shape, bytes) in shapes.iter_mut().zip(bytes) {
+        *shape |= bytes.cast_unsigned() & NO_SHAPE;
+    }
+    for (shape, packets) in shapes.iter_mut().zip(packets) {
+        *shape |= (packets & packets.wrapping_sub(1)).cast_unsigned() & NO_SHAPE;
     }
 }
 
