@@ -81,6 +81,32 @@ pub(super) fn begin_anew(column: &mut IntColumn) -> IntColumn {
     std::mem::replace(column, IntColumn::with_capacity(limits::BATCH_ROWS))
 }
 
+/// Rows with or without values, one after another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Run {
+    pub(super) is_there: bool,
+    pub(super) rows: usize,
+}
+
+/// Spreads the last values of a column over so many rows, which are null where no value is.
+pub(super) fn spread<T: Copy>(values: &mut Vec<T>, runs: &[Run], null: T) {
+    let rows_of = |is_there: bool| {
+        runs.iter().filter(|run| run.is_there == is_there).map(|run| run.rows).sum::<usize>()
+    };
+    let mut from = values.len();
+    values.resize(from + rows_of(false), null);
+    let mut to = values.len();
+    for run in runs.iter().rev() {
+        to -= run.rows;
+        if run.is_there {
+            from -= run.rows;
+            values.copy_within(from..from + run.rows, to);
+        } else {
+            values[to..to + run.rows].fill(null);
+        }
+    }
+}
+
 /// What text has to pass.
 pub(super) type Check = fn(&[u8]) -> Result<(), String>;
 
@@ -92,8 +118,8 @@ pub(super) trait Texts {
     fn take_back(&mut self);
     /// [`Interned::push_given`]
     fn push_given(&mut self, rows: usize, fill: &mut dyn FnMut(&mut [u32])) -> bool;
-    /// [`Interned::push_nulls`]
-    fn push_nulls(&mut self, rows: usize);
+    /// [`Interned::spread`]
+    fn spread(&mut self, runs: &[Run]);
     /// Appends rows, each text behind its length in four bytes. Says how many bytes they took; what is wrong with them is
     /// a text for a person.
     fn push_plain(&mut self, bytes: &[u8], rows: usize, check: Check) -> Result<usize, String>;
@@ -112,8 +138,8 @@ impl<T: Clone> Texts for Interned<T> {
         self.push_given(rows, fill)
     }
 
-    fn push_nulls(&mut self, rows: usize) {
-        self.push_nulls(rows);
+    fn spread(&mut self, runs: &[Run]) {
+        self.spread(runs);
     }
 
     fn push_plain(&mut self, bytes: &[u8], rows: usize, check: Check) -> Result<usize, String> {

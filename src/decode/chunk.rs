@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use super::{
     IntColumn,
-    builder::{Builder, Check, Texts},
+    builder::{Builder, Check, Run, Texts},
     hybrid::Hybrid,
     lengths,
     pages::{Column, Content, Header, Pages},
@@ -36,6 +36,8 @@ pub(super) struct Chunk {
     dictionary: IntColumn,
     /// Places in the dictionary, while they are looked up.
     places: Vec<u32>,
+    /// What is there of the rows that are being read.
+    runs: Vec<Run>,
 }
 
 /// What text may be.
@@ -85,8 +87,8 @@ impl Chunk {
     /// Begins a chunk. `bytes` is what another [gave back](Self::into_bytes), or nothing.
     pub(super) fn new(column: Column, pages: Pages, text: Text, bytes: Vec<u8>) -> Self {
         let dictionary_page = pages.begin_with_dictionary();
-        let (dictionary, places) = (IntColumn::default(), Vec::new());
-        Self { column, pages, page: None, bytes, text, dictionary_page, dictionary, places }
+        let (dictionary, places, runs) = (IntColumn::default(), Vec::new(), Vec::new());
+        Self { column, pages, page: None, bytes, text, dictionary_page, dictionary, places, runs }
     }
 
     /// The memory of its pages, for the next chunk, unless it is much.
@@ -107,28 +109,23 @@ impl Chunk {
                 None => self.next_page(into)?,
             };
             let most = rows.min(page.left);
-            let (level, count) = match &mut page.levels {
-                None => (1, most),
-                Some(levels) => {
-                    levels.stretch(&self.bytes, most).ok_or_else(|| corrupt("a page lacks levels"))?
-                }
-            };
-            if level != 0 {
+            let present = self.present(&mut page, most)?;
+            if present > 0 {
                 page.present = page
                     .present
-                    .checked_sub(count)
+                    .checked_sub(present)
                     .ok_or_else(|| corrupt("a page with more values than it has"))?;
+                // All at once: between nulls there are few at a time.
+                self.values(&mut page, present, into)?;
             }
-            if level == 0 {
+            if present < most {
                 match &mut *into {
-                    Builder::Integer(column) => column.push_nulls(count),
-                    other => texts(other)?.push_nulls(count),
+                    Builder::Integer(column) => column.spread(&self.runs),
+                    other => texts(other)?.spread(&self.runs),
                 }
-            } else {
-                self.values(&mut page, count, into)?;
             }
-            rows -= count;
-            page.left -= count;
+            rows -= most;
+            page.left -= most;
             if page.left > 0 {
                 self.page = Some(page);
             } else if let Values::Plain(at) = page.values
@@ -139,6 +136,25 @@ impl Chunk {
             }
         }
         Ok(())
+    }
+
+    /// Looks at the levels of the next rows: how many values there are, and in [`Self::runs`] where.
+    fn present(&mut self, page: &mut Page, rows: usize) -> Result<usize, Quarantine> {
+        let Some(levels) = &mut page.levels else { return Ok(rows) };
+        self.runs.clear();
+        let (mut left, mut present) = (rows, 0);
+        while left > 0 {
+            let stretch = levels.stretch(&self.bytes, left);
+            let (level, rows) = stretch.ok_or_else(|| corrupt("a page lacks levels"))?;
+            let is_there = level != 0;
+            match self.runs.last_mut() {
+                Some(last) if last.is_there == is_there => last.rows += rows,
+                _ => self.runs.push(Run { is_there, rows }),
+            }
+            present += if is_there { rows } else { 0 };
+            left -= rows;
+        }
+        Ok(present)
     }
 
     /// Opens the next data page, and the dictionary before it.

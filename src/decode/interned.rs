@@ -6,7 +6,10 @@ use std::{hash::BuildHasher as _, ops::Range, sync::Arc};
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use super::{DictColumn, DictionaryId};
+use super::{
+    DictColumn, DictionaryId,
+    builder::{Run, spread},
+};
 use crate::limits;
 
 /// A column in the making, with the values that it and the batches before it have.
@@ -103,13 +106,13 @@ impl<T: Clone> Interned<T> {
         places.iter().fold(0, |beyond, place| beyond | u32::from(*place >= most)) == 0
     }
 
-    /// Appends rows of null.
-    pub(super) fn push_nulls(&mut self, rows: usize) {
-        let place = match self.given.checked_sub(1) {
+    /// Puts nulls among the last rows: see [`spread`].
+    pub(super) fn spread(&mut self, runs: &[Run]) {
+        let null = match self.given.checked_sub(1) {
             Some(place) => place as u32,
             None => self.place(b""),
         };
-        self.index.resize(self.index.len() + rows, place);
+        spread(&mut self.index, runs, null);
     }
 
     /// Appends the value of a row.
@@ -404,7 +407,7 @@ mod tests {
             let places: Vec<u32> = (0..2_000).map(|row| from + row / 2).collect();
             assert!(interned.push_given(places.len(), |rows| rows.copy_from_slice(&places)));
             interned.push(b"other");
-            interned.push_nulls(1);
+            interned.spread(&[Run { is_there: false, rows: 1 }]);
             let column = interned.take();
             assert_eq!(column.values.len(), 1_002);
             for (row, place) in places.iter().enumerate() {
@@ -419,7 +422,7 @@ mod tests {
         let mut interned = Interned::new(<[u8]>::to_vec);
         interned.give([&b"x"[..], b"y"].into_iter());
         assert!(interned.push_given(2, |places| places.copy_from_slice(&[1, 0])));
-        interned.push_nulls(1);
+        interned.spread(&[Run { is_there: false, rows: 1 }]);
         interned.push(b"y");
         interned.push(b"");
         let column = interned.take();

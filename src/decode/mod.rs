@@ -253,9 +253,9 @@ impl IntColumn {
         self.0.extend(cells);
     }
 
-    /// Appends rows of null.
-    fn push_nulls(&mut self, rows: usize) {
-        self.0.resize(self.0.len() + rows, Self::NULL);
+    /// Puts nulls among the last rows: see [`builder::spread`].
+    fn spread(&mut self, runs: &[builder::Run]) {
+        builder::spread(&mut self.0, runs, Self::NULL);
     }
 
     /// Whether every row has a value.
