@@ -125,7 +125,8 @@ enum AddrKind {
 #[derive(Debug, Default)]
 pub(super) struct Addresses {
     dictionary: Option<DictionaryId>,
-    pub values: Vec<AddrInfo>,
+    /// For each value its place in the [book](AddressBook::info).
+    pub places: Vec<u32>,
     /// For each value its class, above [`NUMBER_BITS`] that only the same address has.
     pub tags: Vec<u64>,
 }
@@ -152,15 +153,24 @@ pub(super) fn class_of(tag: u64) -> u64 {
 /// All addresses of an object: the columns have the same ones, row group after row group.
 #[derive(Debug, Default)]
 pub(super) struct AddressBook {
-    known: HashMap<IpAddr, (AddrInfo, u64)>,
+    /// What each is, and its tag.
+    known: Vec<(AddrInfo, u64)>,
+    v4: HashMap<u32, u32>,
+    v6: HashMap<u128, u32>,
+    /// What is no address, as [`Self::none`] numbers it.
+    none: [Option<u32>; 4],
     classes: HashMap<AddrClass, u64>,
 }
 
 impl AddressBook {
     /// Addresses that are remembered.
-    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.known.len()
+    }
+
+    /// What is known of the address at a place.
+    pub(super) fn info(&self, place: u32) -> &AddrInfo {
+        &self.known[place as usize].0
     }
 
     /// Bits that hold every class.
@@ -173,46 +183,60 @@ impl AddressBook {
         &mut self,
         column: &Option<DictColumn<AddrCell>>,
         classifier: &Classifier,
-        no_address: u64,
+        no_address: u8,
         into: &mut Addresses,
     ) {
         let dictionary = column.as_ref().map(|column| column.dictionary);
         if dictionary.is_none() || into.dictionary != dictionary {
-            into.values.clear();
+            into.places.clear();
             into.tags.clear();
             into.dictionary = dictionary;
         }
-        let cells = column.iter().flat_map(|column| column.values.iter()).skip(into.values.len());
+        let cells = column.iter().flat_map(|column| column.values.iter()).skip(into.places.len());
         for cell in cells {
-            let (info, tag) = match cell {
-                AddrCell::Ip(ip) => self.look_up(*ip, classifier),
-                AddrCell::Null | AddrCell::Bad => {
-                    let info = AddrInfo { cell: *cell, ..ABSENT };
-                    (info, self.class(&info) << NUMBER_BITS | NO_ADDRESS | no_address)
-                }
+            let known = match cell {
+                AddrCell::Ip(IpAddr::V4(ip)) => self.v4.get(&u32::from(*ip)).copied(),
+                AddrCell::Ip(IpAddr::V6(ip)) => self.v6.get(&u128::from(*ip)).copied(),
+                AddrCell::Null | AddrCell::Bad => self.none[Self::none(cell, no_address)],
             };
-            into.values.push(info);
-            into.tags.push(tag);
+            let place = known.unwrap_or_else(|| self.meet(*cell, classifier, no_address));
+            into.places.push(place);
+            into.tags.push(self.known[place as usize].1);
         }
     }
 
-    fn look_up(&mut self, ip: IpAddr, classifier: &Classifier) -> (AddrInfo, u64) {
-        if let Some(found) = self.known.get(&ip) {
-            return *found;
-        }
-        let number = match ip {
-            IpAddr::V4(ip) => u64::from(u32::from(ip)),
-            IpAddr::V6(_) => FIRST_V6 + self.known.len() as u64,
+    #[cold]
+    fn meet(&mut self, cell: AddrCell, classifier: &Classifier, no_address: u8) -> u32 {
+        let info = classifier.address(cell);
+        let place = self.known.len() as u32;
+        let number = match cell {
+            AddrCell::Ip(IpAddr::V4(ip)) => {
+                self.v4.insert(u32::from(ip), place);
+                u64::from(u32::from(ip))
+            }
+            AddrCell::Ip(IpAddr::V6(ip)) => {
+                self.v6.insert(u128::from(ip), place);
+                FIRST_V6 + u64::from(place)
+            }
+            AddrCell::Null | AddrCell::Bad => {
+                self.none[Self::none(&cell, no_address)] = Some(place);
+                NO_ADDRESS | u64::from(no_address)
+            }
         };
-        let info = classifier.address(AddrCell::Ip(ip));
-        let found = (info, self.class(&info) << NUMBER_BITS | number);
-        self.known.insert(ip, found);
-        found
+        let next = self.classes.len() as u64;
+        let class = *self.classes.entry(info.class()).or_insert(next);
+        self.known.push((info, (class << NUMBER_BITS) | number));
+        place
     }
 
-    fn class(&mut self, info: &AddrInfo) -> u64 {
-        let next = self.classes.len() as u64;
-        *self.classes.entry(info.class()).or_insert(next)
+    /// Null or bad, on one side or the other.
+    fn none(cell: &AddrCell, no_address: u8) -> usize {
+        usize::from(matches!(cell, AddrCell::Bad)) * 2 + usize::from(no_address)
+    }
+
+    /// Places are given anew; classes stay.
+    fn forget(&mut self) {
+        *self = Self { classes: std::mem::take(&mut self.classes), ..Self::default() };
     }
 }
 
@@ -331,9 +355,9 @@ impl Values {
     fn addresses(&mut self, classifier: &Classifier, batch: &FlowBatch) {
         let Self { srcaddr, dstaddr, pkt_srcaddr, pkt_dstaddr, book, .. } = self;
         let alive = srcaddr.tags.len() + dstaddr.tags.len() + pkt_srcaddr.tags.len() + pkt_dstaddr.tags.len();
-        if book.known.len() > limits::ADDRESSES + alive {
-            // Numbers are given anew, so what has old ones goes.
-            book.known = HashMap::new();
+        if book.len() > limits::ADDRESSES + alive {
+            // What has old places goes.
+            book.forget();
             for column in [&mut *srcaddr, &mut *dstaddr, &mut *pkt_srcaddr, &mut *pkt_dstaddr] {
                 *column = Addresses::default();
             }

@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 use super::{
     Classifier, GroupId, Vantage, ZoneId,
     charges::{ChargeSet, Facts},
-    meanings::{ABSENT, AddrInfo, AzInfo, Values},
+    meanings::{self, ABSENT, AddrInfo, AzInfo, Values},
     vantage::{Leg, Side, regional_leg, sender_counts, zonal_leg},
 };
 use crate::{
@@ -190,12 +190,15 @@ impl Row<'_> {
     }
 
     fn addresses(&self) -> Addresses<'_> {
-        let pick = |column, values| self.value_of(column, values).unwrap_or(&ABSENT);
+        let pick = |column, values: &meanings::Addresses| {
+            let place = self.value_of(column, &values.places);
+            place.map_or(&ABSENT, |place| self.values.book.info(*place))
+        };
         Addresses {
-            src: pick(&self.batch.srcaddr, &self.values.srcaddr.values),
-            dst: pick(&self.batch.dstaddr, &self.values.dstaddr.values),
-            pkt_src: pick(&self.batch.pkt_srcaddr, &self.values.pkt_srcaddr.values),
-            pkt_dst: pick(&self.batch.pkt_dstaddr, &self.values.pkt_dstaddr.values),
+            src: pick(&self.batch.srcaddr, &self.values.srcaddr),
+            dst: pick(&self.batch.dstaddr, &self.values.dstaddr),
+            pkt_src: pick(&self.batch.pkt_srcaddr, &self.values.pkt_srcaddr),
+            pkt_dst: pick(&self.batch.pkt_dstaddr, &self.values.pkt_dstaddr),
         }
     }
 
