@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     env, fs,
-    io::Write,
+    io::{Read as _, Write},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::Arc,
@@ -163,6 +163,43 @@ fn golden_scrapes() {
     let exposition = exposition();
     assert_golden("tests/golden/openmetrics.txt", &exposition.render(NOW, Format::OpenMetrics));
     assert_golden("tests/golden/text.txt", &exposition.render(NOW, Format::Text));
+}
+
+/// What is kept from scrape to scrape must never be what has changed in between.
+#[test]
+fn a_scrape_after_others_is_as_if_it_were_the_first() {
+    let shown = exposition();
+    let mut last = snapshot();
+    let failed = || Event::CommitFailed { error: "full".to_owned(), retry_in: Duration::from_secs(1) };
+    let same = |last: &Snapshot, failures: i64, now: Timestamp| {
+        let fresh = exposition();
+        fresh.publish(Arc::new(last.clone()));
+        (0..failures).for_each(|_| fresh.observe(&failed(), NOW));
+        for format in [Format::OpenMetrics, Format::Text] {
+            let scrape = shown.render(now, format);
+            assert!(scrape == fresh.render(now, format), "{scrape}");
+            let mut plain = String::new();
+            let gzip = shown.render_gzip(now, format);
+            flate2::read::GzDecoder::new(&*gzip).read_to_string(&mut plain).expect("gzip");
+            assert!(plain == scrape, "{plain}");
+        }
+    };
+    same(&last, 0, NOW);
+    // The clock, and what happens without a commit.
+    same(&last, 0, Timestamp(NOW.0 + 86_400));
+    shown.observe(&failed(), NOW);
+    same(&last, 1, NOW);
+    // Commits: of traffic, of none, and of a state that is not to be seen yet.
+    for change in [
+        |last: &mut Snapshot| last.traffic.values_mut().for_each(|counts| counts.bytes += 1),
+        |last: &mut Snapshot| last.object_bytes += 1,
+        |last: &mut Snapshot| last.first_scan_complete = false,
+        |last: &mut Snapshot| last.first_scan_complete = true,
+    ] {
+        change(&mut last);
+        shown.publish(Arc::new(last.clone()));
+        same(&last, 1, NOW);
+    }
 }
 
 #[test]

@@ -15,7 +15,18 @@ use crate::model::{
     Charge, ChargeCounts, FlowCounts, FlowKey, ObjectOutcome, RecordOutcome, Snapshot, Timestamp,
 };
 
-/// Committed state, the configuration that goes with it, and the moment of the scrape.
+/// The families that a first backlog must not show half-way. They change with a commit and with nothing else, so their
+/// text is kept.
+#[derive(Debug)]
+pub(super) struct Flows(pub(super) Arc<Snapshot>);
+
+impl Collector for Flows {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        if self.0.first_scan_complete { flows(&mut Families::new(encoder), &self.0) } else { Ok(()) }
+    }
+}
+
+/// All other committed state, the configuration that goes with it, and the moment of the scrape.
 #[derive(Debug)]
 pub(super) struct Committed {
     /// What is committed. `None` until the state is loaded: then nothing that lives in it is shown, because a zero
@@ -31,9 +42,6 @@ impl Collector for Committed {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut page = Families::new(encoder);
         if let Some(snapshot) = &self.snapshot {
-            if snapshot.first_scan_complete {
-                flows(&mut page, snapshot)?;
-            }
             totals(&mut page, snapshot)?;
             progress(&mut page, snapshot, &self.fixed)?;
             months(&mut page, snapshot, self.now)?;
@@ -44,7 +52,6 @@ impl Collector for Committed {
     }
 }
 
-/// The families that a first backlog must not show half-way.
 fn flows(page: &mut Families<'_>, snapshot: &Snapshot) -> fmt::Result {
     let mut traffic = |metric, value: fn(&FlowCounts) -> u64| {
         let samples = snapshot.traffic.iter().map(|(key, counts)| {

@@ -12,6 +12,7 @@ mod history;
 mod landing;
 mod month;
 mod process;
+mod rendered;
 mod routes;
 mod scrapes;
 mod selfmetrics;
@@ -23,7 +24,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard},
 };
 
-use prometheus_client::{encoding::text, registry::Registry};
+use prometheus_client::registry::Registry;
 
 pub use format::Format;
 pub use history::{HistoryFamily, HistoryWriter, SeriesLabels, Step};
@@ -36,6 +37,7 @@ use crate::{
     event::Event,
     model::{Charge, Price, Snapshot, SourceProgress, Timestamp},
 };
+use rendered::{FlowTexts, Rendered};
 use selfmetrics::SelfMetrics;
 
 /// What runs.
@@ -112,13 +114,31 @@ pub struct Exposition {
 struct Shown {
     fixed: Arc<Static>,
     snapshot: Option<Arc<Snapshot>>,
+    /// Texts of this snapshot and of no other.
+    texts: Arc<FlowTexts>,
+}
+
+impl Shown {
+    fn show(&mut self, snapshot: Arc<Snapshot>) {
+        // After a cycle without a commit it is the same one, and its texts stay.
+        if self.snapshot.as_ref().is_none_or(|shown| !Arc::ptr_eq(shown, &snapshot)) {
+            self.snapshot = Some(snapshot);
+            self.texts = Arc::default();
+        }
+    }
+
+    /// The flow families; `None` while no state is loaded.
+    fn flows(&self, format: Format) -> Option<&Rendered> {
+        self.snapshot.as_ref().map(|snapshot| self.texts.of(snapshot, format))
+    }
 }
 
 impl Exposition {
     /// Nothing loaded, nothing counted.
     pub fn new(fixed: Static) -> Self {
         let own = Mutex::new(SelfMetrics::new(&fixed.sources));
-        Self { shown: RwLock::new(Shown { fixed: Arc::new(fixed), snapshot: None }), own }
+        let shown = Shown { fixed: Arc::new(fixed), snapshot: None, texts: Arc::default() };
+        Self { shown: RwLock::new(shown), own }
     }
 
     /// Goes over to another configuration, and to the state as it is under that one; `None`: which has not changed.
@@ -127,8 +147,8 @@ impl Exposition {
         self.own().show(&fixed.sources);
         let mut shown = self.shown_mut();
         shown.fixed = Arc::new(fixed);
-        if snapshot.is_some() {
-            shown.snapshot = snapshot;
+        if let Some(snapshot) = snapshot {
+            shown.show(snapshot);
         }
     }
 
@@ -139,7 +159,7 @@ impl Exposition {
 
     /// Shows this state from now on.
     pub fn publish(&self, snapshot: Arc<Snapshot>) {
-        self.shown_mut().snapshot = Some(snapshot);
+        self.shown_mut().show(snapshot);
     }
 
     /// Whether the state is loaded and has had its first full scan.
@@ -149,7 +169,25 @@ impl Exposition {
 
     /// One scrape.
     pub fn render(&self, now: Timestamp, format: Format) -> String {
-        let Shown { fixed, snapshot } = self.shown();
+        let shown = self.shown();
+        let rest = self.rest(&shown, now, format);
+        match shown.flows(format) {
+            Some(flows) => [flows.text.as_str(), &rest].concat(),
+            None => rest,
+        }
+    }
+
+    /// One scrape, compressed.
+    pub fn render_gzip(&self, now: Timestamp, format: Format) -> Vec<u8> {
+        let shown = self.shown();
+        let rest = self.rest(&shown, now, format);
+        let nothing = Rendered::default();
+        format::gzip(shown.flows(format).unwrap_or(&nothing).deflated(), rest.as_bytes())
+    }
+
+    /// All that comes after the flow families.
+    fn rest(&self, shown: &Shown, now: Timestamp, format: Format) -> String {
+        let Shown { fixed, snapshot, .. } = shown;
         let committed_scans = snapshot.as_ref().map(|snapshot| {
             let of =
                 |(name, source): (&Arc<str>, &SourceProgress)| Some((name.clone(), source.last_full_scan?));
@@ -157,14 +195,13 @@ impl Exposition {
         });
         let counted = selfmetrics::Counted { own: self.own().clone(), committed_scans };
         let mut registry = Registry::default();
-        let committed = flows::Committed { snapshot, fixed: fixed.clone(), now };
+        let committed = flows::Committed { snapshot: snapshot.clone(), fixed: fixed.clone(), now };
         registry.register_collector(Box::new(committed));
         registry.register_collector(Box::new(counted));
         if let Some(process) = (fixed.process)() {
             registry.register_collector(Box::new(process));
         }
-        let mut exposition = String::new();
-        text::encode(&mut exposition, &registry).expect("a string takes every write");
+        let exposition = rendered::encoded(&registry);
         match format {
             Format::OpenMetrics => exposition,
             Format::Text => format::text_from_openmetrics(&exposition),

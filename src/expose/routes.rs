@@ -150,13 +150,13 @@ async fn metrics(
     let Some(place) = scrapes.admit(close).await else {
         return later(StatusCode::SERVICE_UNAVAILABLE, "too many scrapes are under way; try again\n");
     };
+    let now = site.clock.now();
     let format = Format::negotiate(list(headers, &ACCEPT).as_deref());
-    let text = site.exposition.render(site.clock.now(), format);
     let gzip = format::wants_gzip(list(headers, &ACCEPT_ENCODING).as_deref());
     let mut response = if gzip {
-        page(StatusCode::OK, format.content_type(), format::gzip(text.as_bytes()))
+        page(StatusCode::OK, format.content_type(), site.exposition.render_gzip(now, format))
     } else {
-        page(StatusCode::OK, format.content_type(), text)
+        page(StatusCode::OK, format.content_type(), site.exposition.render(now, format))
     };
     if gzip {
         response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
