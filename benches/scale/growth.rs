@@ -122,7 +122,10 @@ fn commit(ledger: &mut Ledger, number: u32, series: usize, hour: Hour) -> Outcom
     let id = ObjectId { bucket: partition.bucket.clone(), key };
     let listed = Listed { id, size: 1, version: None };
     let candidate = Candidate { listed, source: "fleet".into(), partition };
-    ledger.commit(&[Settled { candidate, settlement: Settlement::Counted(delta), fetched: 1 }], Timestamp(NOW))?;
+    ledger.commit(
+        &[Settled { candidate, settlement: Settlement::Counted(delta), fetched: 1 }],
+        Timestamp(NOW),
+    )?;
     Ok(())
 }
 

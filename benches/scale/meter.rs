@@ -1,8 +1,7 @@
 //! Processor time and memory of this process.
 
 use std::{
-    fmt,
-    fs,
+    fmt, fs,
     io::Write as _,
     time::{Duration, Instant},
 };

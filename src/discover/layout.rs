@@ -427,6 +427,25 @@ impl Dates {
         self.template.hour == HourUse::Either
     }
 
+    /// Reads a key below a root as [`Self::parse`] does, beside one below the same root whose partition is `known`: most
+    /// keys of a listing lie in the folder of the one before, and the folder alone says which partition it is.
+    pub fn parse_beside(
+        &self,
+        known: Option<&Partition>,
+        bucket: &Arc<str>,
+        root: &str,
+        key: &str,
+    ) -> Result<ParsedKey, IgnoreReason> {
+        if let Some(known) = known
+            && let Some(name) = key.strip_prefix(&*known.prefix)
+            && !name.is_empty()
+            && !name.contains('/')
+        {
+            return Ok(ParsedKey { partition: known.clone(), flow_log_id: self.flow_log_id(name)? });
+        }
+        self.parse(bucket, root, key)
+    }
+
     /// Reads a key below a root. `root` ends with a slash or is empty.
     pub fn parse(&self, bucket: &Arc<str>, root: &str, key: &str) -> Result<ParsedKey, IgnoreReason> {
         if key.ends_with('/') {
@@ -523,6 +542,26 @@ mod tests {
 
     // 2025-12-09T00:00:00Z / 3600
     const DAY: i64 = 490_344;
+
+    #[test]
+    fn a_key_is_read_beside_any_other_as_by_itself() {
+        let names = [NAME, "", "x", "x/", "2/x", &NAME.replace("0a1b2c3d", "99")].map(str::to_owned);
+        let folders = ["2025/12/09/", "2025/12/09/10/", "2025/12/09/11/", "2025/12/1/", "2025/12/", ""];
+        for layout in ["daily", "hourly", "auto", "{year}/{month}/{day}/", "{year}-{month}-{day}"] {
+            let dates = Layout::parse(layout).unwrap().heads().next().unwrap().dates();
+            let keys: Vec<String> = folders
+                .iter()
+                .flat_map(|folder| names.iter().map(move |name| format!("r/{folder}{name}")))
+                .collect();
+            let bucket = Arc::from("s3://b");
+            for known in keys.iter().filter_map(|key| dates.parse(&bucket, "r/", key).ok()) {
+                for key in &keys {
+                    let beside = dates.parse_beside(Some(&known.partition), &bucket, "r/", key);
+                    assert_eq!(beside, dates.parse(&bucket, "r/", key), "{layout}: {key} beside {known:?}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn every_layout_reads_its_keys() {

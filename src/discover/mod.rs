@@ -328,9 +328,13 @@ fn read_page(spec: &SourceSpec, window: Window, root: &Root, objects: Vec<Listed
     const DAY: i64 = 24 * 3600;
     let mut past = false;
     let mut found = Vec::with_capacity(objects.len());
+    let mut last: Option<Partition> = None;
     for listed in objects {
-        match root.dates.parse(&spec.bucket, &root.prefix, &listed.id.key) {
+        match root.dates.parse_beside(last.as_ref(), &spec.bucket, &root.prefix, &listed.id.key) {
             Ok(parsed) => {
+                if last.as_ref() != Some(&parsed.partition) {
+                    last = Some(parsed.partition.clone());
+                }
                 // Within a day, daily keys and hours interleave; a day later everything is past.
                 past |= parsed.partition.start.start() > Timestamp(window.until.0.saturating_add(DAY));
                 if !window.contains(&parsed.partition) {
@@ -394,15 +398,19 @@ impl Pages {
         if self.count > limits::LIST_PAGES {
             return Err(listing_error(&self.prefix, "the listing has more pages than one source may have"));
         }
+        let mut last_key = self.last_key.as_deref();
         for object in &page.objects {
             let key = object.id.key.as_str();
             if !key.starts_with(&self.prefix) {
                 return Err(listing_error(&self.prefix, "the listing has keys outside its prefix"));
             }
-            if self.last_key.as_deref().is_some_and(|last| last >= key) {
+            if last_key.is_some_and(|last| last >= key) {
                 return Err(listing_error(&self.prefix, "the listing repeats keys or is out of order"));
             }
-            self.last_key = Some(key.to_owned());
+            last_key = Some(key);
+        }
+        if let Some(last) = page.objects.last() {
+            self.last_key = Some(last.id.key.clone());
         }
         if page.next.is_some() && page.next == self.token {
             return Err(listing_error(&self.prefix, "the listing repeats a page token"));

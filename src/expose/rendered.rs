@@ -57,7 +57,9 @@ impl FlowTexts {
                 let text = match self.openmetrics.get() {
                     Some(known) => format::text_from_openmetrics(&known.text),
                     // Not kept: most exporters are only ever asked for one format.
-                    None => format::text_from_openmetrics(&Self::default().of(snapshot, Format::OpenMetrics).text),
+                    None => {
+                        format::text_from_openmetrics(&Self::default().of(snapshot, Format::OpenMetrics).text)
+                    }
                 };
                 Rendered { text, deflated: OnceLock::new() }
             }),
