@@ -1,5 +1,5 @@
 //! How long a scrape takes while the exporter reads: the real binary has 2,048 label sets and counts objects that each
-//! touch all of them, and 200 times a second somebody scrapes it, over connections that stay open, half of them
+//! touch all of them, first three a second and then as many as it can, and 200 times a second somebody scrapes it, over connections that stay open, half of them
 //! compressed. The time of a scrape is from when it was due. Prints figures and judges none:
 //! `cargo bench --bench scrape`.
 
@@ -30,6 +30,9 @@ const ZONES: u32 = 16;
 const GROUPS: u32 = 8;
 const FILES: u32 = 3_000;
 const ROWS: u32 = 20_480;
+/// Of those the ones that come at the pace of 10,000 an hour.
+const PACED: u32 = 45;
+const PACE: Duration = Duration::from_millis(333);
 const CLIENTS: u32 = 4;
 /// Of each client: 200 a second in all.
 const PERIOD: Duration = Duration::from_millis(20);
@@ -55,7 +58,7 @@ fn main() -> Result<(), Failure> {
         .arg(&config)
         .stderr(Stdio::piped())
         .spawn()?;
-    let measured = measure(&mut exporter, &|| (1..FILES).try_for_each(arrive));
+    let measured = measure(&mut exporter, &arrive);
     exporter.kill()?;
     exporter.wait()?;
     measured
@@ -100,7 +103,7 @@ fn configuration(dir: &Path, logs: &Path) -> Result<String, Failure> {
     Ok(text)
 }
 
-fn measure(exporter: &mut Child, arrive: &dyn Fn() -> Result<(), Failure>) -> Result<(), Failure> {
+fn measure(exporter: &mut Child, arrive: &dyn Fn(u32) -> Result<(), Failure>) -> Result<(), Failure> {
     let mut lines = BufReader::new(exporter.stderr.take().ok_or("piped")?).lines();
     let listening =
         lines.find(|line| line.as_ref().is_ok_and(|line| line.contains("listening"))).ok_or("a line")??;
@@ -113,8 +116,15 @@ fn measure(exporter: &mut Child, arrive: &dyn Fn() -> Result<(), Failure>) -> Re
         pause(QUIET);
         Ok(())
     })?;
-    phase("ingesting", exporter, address, || {
-        arrive()?;
+    phase("three objects a second", exporter, address, || {
+        (1..PACED).try_for_each(|number| {
+            pause(PACE);
+            arrive(number)
+        })?;
+        until_counted(address, PACED, Duration::from_secs(1))
+    })?;
+    phase("a backlog at full speed", exporter, address, || {
+        (PACED..FILES).try_for_each(arrive)?;
         until_counted(address, FILES, Duration::from_secs(1))
     })?;
     phase("idle again", exporter, address, || {

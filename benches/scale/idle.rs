@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use flowcost_exporter::store::{ListRequest, ObjectStore as _};
+
 use super::{
     Outcome,
     fleet::{Exporter, Fleet, HOUR, LOOKBACK_HOURS, NOW, key, know, open, read_through, runtime},
@@ -23,8 +25,15 @@ fn spread(objects: usize, hours: i64, until: i64, daily: bool) -> Vec<(String, i
 
 pub(crate) fn run() -> Outcome {
     say(format_args!(
-        "{:<52} {:>9} {:>10} {:>10} {:>11} {:>11} {:>9}",
-        "known objects", "a poll", "full scan", "requests", "poll grows", "scan grows", "resident"
+        "{:<52} {:>9} {:>10} {:>10} {:>11} {:>11} {:>9}  {}",
+        "known objects",
+        "a poll",
+        "full scan",
+        "requests",
+        "poll grows",
+        "scan grows",
+        "resident",
+        "what the bench's own store takes of a full scan"
     ));
     let day = NOW + 23 * HOUR;
     for objects in [1_000, 10_000, 100_000] {
@@ -50,10 +59,13 @@ fn measure(name: &str, known: Vec<(String, i64)>, now: i64) -> Outcome {
     know(&mut ledger, &known)?;
     read_through(&mut ledger, now - LOOKBACK_HOURS * HOUR)?;
     drop(ledger);
+    // The one just before the first that a full scan lists.
+    let listed = known.iter().filter(|(_, at)| *at >= now - (LOOKBACK_HOURS + 24) * HOUR).map(|(key, _)| key);
+    let oldest = listed.min().map(|key| key[..key.len() - 1].to_owned());
     let fleet = Arc::new(Fleet::new(Vec::new()));
     fleet.add(known.into_iter().map(|(key, _)| key));
     let runtime = runtime()?;
-    let (poll, scan, requests, exporter) = runtime.block_on(async {
+    let (poll, scan, listing, requests, exporter) = runtime.block_on(async {
         let mut exporter = Exporter::new(fleet.clone(), &state)?;
         exporter.poll(now).await?;
         let (mut poll, mut scan): (Option<Taken>, Option<Taken>) = (None, None);
@@ -70,19 +82,32 @@ fn measure(name: &str, known: Vec<(String, i64)>, now: i64) -> Outcome {
             }
         }
         let (poll, scan) = (poll.ok_or("a poll")?, scan.ok_or("a scan")?);
-        Ok::<_, Box<dyn std::error::Error>>((poll, scan, requests, exporter))
+        let mut listing: Option<Taken> = None;
+        for _ in 0..5 {
+            let (meter, mut page) = (Meter::begin(), oldest.clone());
+            while let Some(after) = page {
+                let prefix = "AWSLogs/";
+                let request = ListRequest { prefix, start_after: None, delimited: false, page: Some(&after) };
+                page = fleet.list(request).await?.next;
+            }
+            let taken = meter.end();
+            listing = Some(listing.map_or(taken, |least| least.least(taken)));
+        }
+        let listing = listing.ok_or("a listing")?;
+        Ok::<_, Box<dyn std::error::Error>>((poll, scan, listing, requests, exporter))
     })?;
     let read = fleet.gets.load(std::sync::atomic::Ordering::Relaxed);
     if read > 0 {
         return Err(format!("{read} objects were read that were known").into());
     }
     say(format_args!(
-        "{name:<52} {:>6.2} ms {:>7.2} ms {requests:>10} {:>7} KiB {:>7} KiB {:>5} MiB",
+        "{name:<52} {:>6.2} ms {:>7.2} ms {requests:>10} {:>7} KiB {:>7} KiB {:>5} MiB  {:.2} ms",
         millis(poll.cpu),
         millis(scan.cpu),
         poll.grown_kib,
         scan.grown_kib,
         status("VmRSS:") >> 10,
+        millis(listing.cpu),
     ));
     drop(exporter);
     Ok(())
