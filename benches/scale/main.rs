@@ -31,7 +31,9 @@ use flowcost_exporter as flowcost;
 
 pub(crate) type Outcome = Result<(), Box<dyn Error>>;
 
-const PARTS: [(&str, fn() -> Outcome); 5] = [
+type Part = (&'static str, fn() -> Outcome);
+
+const PARTS: [Part; 5] = [
     ("idle", idle::run),
     ("state", state::run),
     ("hour", hour::run),
