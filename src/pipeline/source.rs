@@ -18,7 +18,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Context, Done, SourceParts, backoff, progress::Course};
 use crate::{
-    accumulate::digest,
     classify::Classifier,
     discover::{self, Discovery, Found, Scan, window},
     event::{Event, ScanKind},
@@ -521,7 +520,7 @@ impl Source {
         }
         let classifier = self.classifier.clone();
         let partition = candidate.partition.clone();
-        let digest_limits = context.settings.digest;
+        let (digest, digest_limits) = (context.digest, context.settings.digest);
         let input = fetched.input;
         let decoding =
             tokio::task::spawn_blocking(move || digest(input, &partition, &classifier, &digest_limits));
