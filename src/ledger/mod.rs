@@ -193,6 +193,11 @@ impl fmt::Debug for Ledger {
 }
 
 impl Ledger {
+    /// The state file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Everything that is committed, as one value.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.clone()

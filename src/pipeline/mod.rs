@@ -210,7 +210,9 @@ impl Pipeline {
                 Err(error) => {
                     failures += 1;
                     let retry_in = backoff(self.context.settings.poll_interval, failures);
-                    self.context.tell(&Event::CommitFailed { error: chain(&error), retry_in });
+                    let state = self.context.ledger.with(|ledger| ledger.path().to_owned()).await;
+                    let advice = error.advice();
+                    self.context.tell(&Event::CommitFailed { state, error: chain(&error), advice, retry_in });
                     retry_in
                 }
             };
