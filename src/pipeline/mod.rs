@@ -296,8 +296,8 @@ impl Pipeline {
     async fn fold(&self) -> Result<(), LedgerError> {
         let now = Hour::of(self.context.clock.now());
         let fold = move |ledger: &mut Ledger| {
-            // A clock that runs far ahead must not fold what the records say is recent.
-            let newest = ledger.snapshot().hourly_cost.keys().last().copied().unwrap_or(now);
+            // A clock that runs far ahead must not fold what is recent by the records.
+            let Some(newest) = ledger.newest_hour() else { return Ok(0) };
             ledger.fold(Hour(now.min(newest).0 - limits::LEDGER_HOURS))
         };
         let hours = self.context.ledger.with(fold).await?;
