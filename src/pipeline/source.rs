@@ -518,9 +518,10 @@ impl Source {
             context.ledger_failed(error, stop);
             return None;
         }
+        let digest = context.digest;
         let classifier = self.classifier.clone();
         let partition = candidate.partition.clone();
-        let (digest, digest_limits) = (context.digest, context.settings.digest);
+        let digest_limits = context.settings.digest;
         let input = fetched.input;
         let decoding =
             tokio::task::spawn_blocking(move || digest(input, &partition, &classifier, &digest_limits));
