@@ -18,11 +18,13 @@ fn partition() -> Partition {
 }
 
 fn digested(records: &[Record], columns: &[Column]) -> ObjectDelta {
-    let options = EncodeOptions { columns, ..EncodeOptions::default() };
-    let file = parquet(records, &options).unwrap();
+    counted(&parquet(records, &EncodeOptions { columns, ..EncodeOptions::default() }).unwrap())
+}
+
+fn counted(file: &[u8]) -> ObjectDelta {
     let classifier = Classifier::new(Rules::default(), "here", Prices::default());
     let limits = DigestLimits { decompressed_bytes: 1 << 30, bad_rows: 0 };
-    match digest(Input::Whole(file.into()), &partition(), &classifier, &limits) {
+    match digest(Input::Whole(file.to_vec().into()), &partition(), &classifier, &limits) {
         Settlement::Counted(delta) => delta,
         other => panic!("{other:?}"),
     }
@@ -101,5 +103,38 @@ fn sums_up_to_the_largest_are_exact_and_the_next_is_refused() {
             assert!(why.detail.starts_with("row 20011: the sum of column bytes"), "{}", why.detail);
         }
         other => panic!("{other:?}"),
+    }
+}
+
+/// `start` is passed over while every record has an `end`, and caught up with where one has none: across batches, and anew in
+/// each row group.
+#[test]
+fn a_start_is_read_where_an_end_is_missing() {
+    const ROWS: usize = 60_000;
+    let lacks_end =
+        |row: usize| matches!(row, 20_000 | 20_001 | 39_999 | 59_999) || (45_000..45_020).contains(&row);
+    let hour = |row: usize| START.start().0 + 3_600 * (row as i64 % 5);
+    let records: Vec<Record> = (0..ROWS)
+        .map(|row| Record {
+            start: Some(hour(row) + 3_600),
+            end: (!lacks_end(row)).then_some(hour(row)),
+            ..record(1, 0, 1)
+        })
+        .collect();
+    let mut expected: HashMap<Hour, u64> = HashMap::new();
+    for row in 0..ROWS {
+        let at = if lacks_end(row) { hour(row) + 3_600 } else { hour(row) };
+        *expected.entry(Hour::of(Timestamp(at))).or_default() += 1;
+    }
+    let columns = [&COLUMNS[..], &[Column::Start]].concat();
+    for row_group_rows in [40_000, 7_000, 100_000] {
+        for dictionaries in [true, false] {
+            let options =
+                EncodeOptions { columns: &columns, row_group_rows, dictionaries, ..EncodeOptions::default() };
+            let delta = counted(&parquet(&records, &options).unwrap());
+            let flows: HashMap<Hour, u64> =
+                delta.traffic.iter().map(|((hour, _), sum)| (*hour, sum.flows)).collect();
+            assert_eq!(flows, expected, "{row_group_rows} {dictionaries}");
+        }
     }
 }
