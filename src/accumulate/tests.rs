@@ -138,3 +138,27 @@ fn a_start_is_read_where_an_end_is_missing() {
         }
     }
 }
+
+/// Row groups whose dictionaries are alike in size and place and differ in what they say: what was learned of one is never
+/// taken for another's, whoever reads it.
+#[test]
+fn a_dictionary_is_never_taken_for_another() {
+    let mut expected: HashMap<String, u64> = HashMap::new();
+    let records: Vec<Record> = (0..40_000_u32)
+        .map(|row| {
+            let az_id = row / 500 * 3 + row % 10;
+            *expected.entry(format!("az-{az_id}")).or_default() += u64::from(row);
+            record(i64::from(row), START.start().0, az_id)
+        })
+        .collect();
+    for row_group_rows in [500, 1_000, 4_500] {
+        for dictionaries in [true, false] {
+            let options =
+                EncodeOptions { columns: &COLUMNS, row_group_rows, dictionaries, ..EncodeOptions::default() };
+            let delta = counted(&parquet(&records, &options).unwrap());
+            let bytes: HashMap<String, u64> =
+                delta.traffic.iter().map(|((_, key), sum)| (key.src_zone.to_string(), sum.bytes)).collect();
+            assert_eq!(bytes, expected, "{row_group_rows} {dictionaries}");
+        }
+    }
+}
