@@ -162,3 +162,41 @@ fn a_dictionary_is_never_taken_for_another() {
         }
     }
 }
+
+/// A record between two AZs that go by their ids.
+fn hop(number: u32, of: u32, end: i64) -> Record {
+    Record { next_hop_az_id: Some(format!("az-{}", number / of).into()), ..record(1, end, number % of) }
+}
+
+/// So many sums that there are no lanes for a second hour: what belongs to others is summed record by record.
+#[test]
+fn hours_without_lanes_lose_nothing() {
+    let columns = [&COLUMNS[..], &[Column::NextHopAzId]].concat();
+    let start = START.start().0;
+    let mut records: Vec<Record> = (0..360 * 360).map(|number| hop(number, 360, start)).collect();
+    records.extend((0..60).flat_map(|hour| [hop(0, 360, start + 3_600 * (hour % 40)), hop(1, 360, start)]));
+    let delta = counted(
+        &parquet(&records, &EncodeOptions { columns: &columns, ..EncodeOptions::default() }).unwrap(),
+    );
+    let mut flows: HashMap<Hour, u64> = HashMap::new();
+    delta.traffic.iter().for_each(|((hour, _), sum)| *flows.entry(*hour).or_default() += sum.flows);
+    for hour in 0..40 {
+        let often = if hour < 20 { 2 } else { 1 };
+        let expected = if hour == 0 { 360 * 360 + 60 + often } else { often };
+        assert_eq!(flows.get(&Hour(START.0 + hour)), Some(&expected), "{hour}");
+    }
+    assert_eq!(flows.len(), 40);
+}
+
+#[test]
+fn an_object_of_too_many_sums_is_refused() {
+    let columns = [&COLUMNS[..], &[Column::NextHopAzId]].concat();
+    let records: Vec<Record> = (0..520 * 520).map(|number| hop(number, 520, START.start().0)).collect();
+    let file = parquet(&records, &EncodeOptions { columns: &columns, ..EncodeOptions::default() }).unwrap();
+    let classifier = Classifier::new(Rules::default(), "here", Prices::default());
+    let limits = DigestLimits { decompressed_bytes: 1 << 30, bad_rows: 0 };
+    match digest(Input::Whole(file.into()), &partition(), &classifier, &limits) {
+        Settlement::Quarantined(why) => assert_eq!(why.reason, QuarantineReason::TooLarge),
+        other => panic!("{other:?}"),
+    }
+}
