@@ -76,10 +76,13 @@ fn read(
             sums.add_sorted(&batch, &sorted, &mut object)?;
         } else {
             sums.flush(&object)?;
+            sums.lanes.clear();
+            object.forget_verdicts();
             for row in 0..batch.rows {
                 sums.add_alone(&batch, row, &mut object)?;
             }
         }
+        sums.are_few()?;
         let bad = sums.records.get(RecordOutcome::Bad);
         if bad > limits.bad_rows {
             return Err(DecodeError::Quarantine(Quarantine {
@@ -93,6 +96,7 @@ fn read(
         }
     }
     sums.flush(&object)?;
+    sums.are_few()?;
     sums.finish(object, classifier)
 }
 
@@ -169,7 +173,8 @@ impl<'p> Sums<'p> {
             packets: cells(&batch.packets),
         };
         self.lanes.make_room(object);
-        let (mut place, mut seconds) = (self.lanes.place(self.partition.start), 0..0);
+        // Any hour will do for what is no traffic.
+        let (mut place, mut seconds) = (self.lanes.place(self.partition.start).unwrap_or(0), 0..0);
         let mut row = 0;
         loop {
             let (added, newest) = self.lanes.add_while(place, &seconds, &records.from(row));
@@ -178,14 +183,20 @@ impl<'p> Sums<'p> {
             }
             row += added;
             let Some(number) = sorted.get(row) else { return Ok(()) };
-            if *number == ALONE {
+            let mut alone = *number == ALONE;
+            if !alone && self.lanes.is_traffic(*number) {
+                let hour = self.hour(time_of(row));
+                match self.lanes.place(hour) {
+                    Some(found) => {
+                        place = found;
+                        seconds = hour.start().max(self.earliest).0..hour.end().0.min(self.latest.0 + 1);
+                    }
+                    None => alone = true,
+                }
+            }
+            if alone {
                 self.add_alone(batch, row, object)?;
             } else {
-                if self.lanes.is_traffic(*number) {
-                    let hour = self.hour(time_of(row));
-                    place = self.lanes.place(hour);
-                    seconds = hour.start().max(self.earliest).0..hour.end().0.min(self.latest.0 + 1);
-                }
                 let packets = records.packets.get(row).copied().unwrap_or(0);
                 self.lanes.add(place, *number, records.bytes[row], packets);
             }
@@ -228,6 +239,18 @@ impl<'p> Sums<'p> {
             }
         }
         Ok(())
+    }
+
+    /// Refuses what has more sums than any flow log.
+    fn are_few(&self) -> Result<(), DecodeError> {
+        let most = limits::OBJECT_SUMS;
+        if self.traffic.len() + self.charged.len() <= most {
+            return Ok(());
+        }
+        Err(DecodeError::Quarantine(Quarantine {
+            reason: QuarantineReason::TooLarge,
+            detail: format!("more than {most} different sums: zones, port groups, hours and charges"),
+        }))
     }
 
     /// Adds one record; an error is the field whose sum overflows.

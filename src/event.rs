@@ -1,6 +1,6 @@
 //! What happens, as a closed set. Log lines and self-metrics both follow from these values, so they cannot disagree.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use tracing::{debug, error, info, trace, warn};
 
@@ -99,7 +99,7 @@ pub enum Event {
     /// A batch is durable.
     Committed { objects: u64, records: u64, at: Timestamp },
     /// A batch could not be made durable; nothing of it counts and its objects will be read again.
-    CommitFailed { error: String, retry_in: Duration },
+    CommitFailed { state: PathBuf, error: String, advice: &'static str, retry_in: Duration },
     /// Every source has been read once: the flow families are shown from here on.
     FirstScanComplete { objects: u64 },
     /// The state file is missing although there had been one.
@@ -192,9 +192,9 @@ impl Event {
                 warn!(%source, %object, "object changed after it was settled, it is not counted again");
             }
             Self::Committed { objects, records, .. } => info!(objects, records, "committed"),
-            Self::CommitFailed { error, retry_in } => {
-                let retry_in = retry_in.as_secs();
-                error!(%error, retry_in, "commit failed: ingest waits, the last committed state stays served");
+            Self::CommitFailed { state, error, advice, retry_in } => {
+                let (state, retry_in) = (state.display(), retry_in.as_secs());
+                error!(%state, %error, advice, retry_in, "commit failed: ingest waits, the last committed state stays served");
             }
             Self::FirstScanComplete { objects } => info!(objects, "first full scan committed, ready"),
             Self::StartedOver => {

@@ -25,7 +25,7 @@ use crate::{
     fixtures_parquet::{classifier, files, partition},
     support::craft::{
         DELTA_BYTE_ARRAY, DELTA_LENGTH_BYTE_ARRAY, PLAIN, RLE_DICTIONARY, RawPage, data, dictionary, file,
-        footer, gzip, gzip_zeros, varint,
+        footer, gzip, gzip_zeros, same_row_group, varint,
     },
 };
 
@@ -264,6 +264,10 @@ fn bombs() -> Vec<Bomb> {
         }),
         bomb("addresses of 1 GB each, all null", "schema", "column srcaddr", {
             addresses(4, "fixed_len_byte_array(1000000000)", vec![data(4, PLAIN, 0, vec![])])
+        }),
+        bomb("a row group of one page, a thousand times", "corrupt", "shares its bytes with others", {
+            let one = bytes(8, gzip_codec, gzip, vec![data(8, PLAIN, 64, gzip(&[1; 64]))]);
+            same_row_group(one, 1_000)
         }),
         bomb("a page header with 8 GB of statistics", "corrupt", "a page header", header_only),
         bomb("a schema of 4000 levels", "too_large", "levels of nesting", footer(&deep)),

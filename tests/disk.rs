@@ -54,6 +54,10 @@ fn a_full_disk_stops_ingest_and_nothing_else_until_there_is_room() {
     let full =
         exporter.scrape_until("failed twice", |scrape| scrape.count("flowcost_commit_failures_total") > 1);
     assert_eq!(full.kept(), before.kept(), "what is committed stays served");
+    let log = exporter.log();
+    let line = log.lines().find(|line| line.contains("commit failed")).unwrap();
+    let state = format!("state={}", site.state().display());
+    assert!(line.contains(&state) && line.contains("make room on its disk"), "{line}");
     for path in ["/-/healthy", "/-/ready"] {
         let answer = scrape::get(exporter.address(), path);
         assert!(matches!(answer, Ok((200, _))), "{path}: {answer:?}");

@@ -170,11 +170,12 @@ fn golden_scrapes() {
 fn a_scrape_after_others_is_as_if_it_were_the_first() {
     let shown = exposition();
     let mut last = snapshot();
-    let failed = || Event::CommitFailed { error: "full".to_owned(), retry_in: Duration::from_secs(1) };
-    let same = |last: &Snapshot, failures: i64, now: Timestamp| {
+    let asked =
+        || Event::StoreRequest { source: "eks-ops".into(), operation: Operation::List, failure: None };
+    let same = |last: &Snapshot, requests: i64, now: Timestamp| {
         let fresh = exposition();
         fresh.publish(Arc::new(last.clone()));
-        (0..failures).for_each(|_| fresh.observe(&failed(), NOW));
+        (0..requests).for_each(|_| fresh.observe(&asked(), NOW));
         for format in [Format::OpenMetrics, Format::Text] {
             let scrape = shown.render(now, format);
             assert!(scrape == fresh.render(now, format), "{scrape}");
@@ -187,7 +188,7 @@ fn a_scrape_after_others_is_as_if_it_were_the_first() {
     same(&last, 0, NOW);
     // The clock, and what happens without a commit.
     same(&last, 0, Timestamp(NOW.0 + 86_400));
-    shown.observe(&failed(), NOW);
+    shown.observe(&asked(), NOW);
     same(&last, 1, NOW);
     // Commits: of traffic, of none, and of a state that is not to be seen yet.
     for change in [

@@ -9,6 +9,10 @@ use std::{
 };
 
 use flowcost_exporter::{
+    decode::{
+        Direction, LogStatus,
+        encode::{EncodeOptions, Record, parquet},
+    },
     event::{Event, Observer},
     model::{IgnoreReason, ObjectOutcome, Settled, Settlement},
     store::FailureReason,
@@ -18,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::{
     events::Recorder,
-    world::{World, cycles},
+    world::{NOON, World, cycles},
 };
 
 const A: u64 = 111_111_111_111;
@@ -294,6 +298,48 @@ fn an_object_that_is_gone_before_it_is_read_counts_when_it_comes_back() {
     world.bucket.put(&keys[1], content);
     run(&world, 1);
     world.assert_counted(&keys);
+}
+
+/// An object of that hour with traffic inside one zone: nothing of it is charged.
+fn put_uncharged(world: &World, hours_ago: i64, number: u32) {
+    let start = NOON - hours_ago * 3600;
+    let record = Record {
+        interface_id: Some("eni-1".into()),
+        srcaddr: Some([10, 0, 0, 5].into()),
+        dstaddr: Some([10, 0, 0, 6].into()),
+        packets: Some(1),
+        bytes: Some(100),
+        start: Some(start),
+        end: Some(start + 60),
+        log_status: LogStatus::Ok,
+        flow_direction: Direction::Egress,
+        ..Record::default()
+    };
+    let content = parquet(&[record], &EncodeOptions::default()).unwrap();
+    world.bucket.put(&World::key(A, hours_ago, number), content.into());
+}
+
+#[test]
+fn a_clock_that_runs_ahead_folds_no_hour_that_is_recent_by_the_records() {
+    let world = World::new();
+    let hours = || {
+        let conn = rusqlite::Connection::open(world.state()).unwrap();
+        conn.query_row("SELECT group_concat(DISTINCT hour) FROM ledger", [], |row| row.get::<_, String>(0))
+            .unwrap()
+    };
+    let day = 24 * 3600;
+    let hour_of = |hours_ago: i64| (NOON - hours_ago * 3600).to_string();
+    put_uncharged(&world, 1, 1);
+    run(&world, 1);
+    assert!(world.last().hourly_cost.is_empty() && !world.last().traffic.is_empty());
+    world.pass(500 * day);
+    run(&world, 1);
+    assert_eq!(hours(), hour_of(1), "only the clock says that it is old");
+    put_uncharged(&world, -500 * 24 + 1, 2);
+    run(&world, 1);
+    assert_eq!(hours(), hour_of(-500 * 24 + 1), "now the records say so too");
+    assert_eq!(world.last().objects.get(ObjectOutcome::Counted), 2);
+    world.assert_monotone();
 }
 
 /// An observer that ends the cycle at the n-th event, by a panic or by a stop.

@@ -9,12 +9,16 @@ use std::{
 
 use bytes::Bytes;
 use flowcost_exporter::{
-    decode::encode::{EncodeOptions, parquet},
+    accumulate::digest,
+    decode::{
+        Input,
+        encode::{EncodeOptions, parquet},
+    },
     demo::Cluster,
     event::Event,
     ledger::{Ledger, Request},
-    model::{ObjectOutcome, QuarantineReason, Timestamp},
-    pipeline::Pipeline,
+    model::{ObjectOutcome, Quarantine, QuarantineReason, Timestamp},
+    pipeline::{Digest, Pipeline},
     store::FailureReason,
 };
 use tokio_util::sync::CancellationToken;
@@ -114,6 +118,46 @@ fn a_retry_counts_an_object_whose_partition_has_left_the_window_even_when_it_was
         cycles_again(&world, pipeline);
         world.assert_counted(&counted);
         world.assert_monotone();
+    }
+}
+
+#[test]
+fn a_panic_over_one_object_sets_it_aside_and_ends_nothing_else() {
+    let world = World::new();
+    let mut keys: Vec<String> = (1..=8).map(|number| world.put(A, 1, number)).collect();
+    let poison = keys.remove(2);
+    world.bucket.put(&poison, Bytes::from_static(b"poison"));
+    let digest: Digest = |input, partition, classifier, limits| match &input {
+        Input::Whole(bytes) if **bytes == *b"poison" => panic!("index {} is out of bounds", bytes.len()),
+        _ => digest(input, partition, classifier, limits),
+    };
+    let recorder = Recorder::new();
+    let mut pipeline = world.start(recorder.observer()).reading_by(digest);
+    cycle(&mut pipeline);
+    assert_eq!(counts(&world), (1, 7, 1));
+    world.assert_counted(&keys);
+    assert!(world.last().first_scan_complete, "it holds nothing up");
+    let told: Vec<_> = recorder.events().into_iter().filter_map(quarantined).collect();
+    let detail = "the decoder panicked: index 6 is out of bounds".to_owned();
+    assert_eq!(told, [(poison.clone(), Quarantine { reason: QuarantineReason::Corrupt, detail })]);
+
+    // The loop goes on, and does not try the object again unasked: neither this process nor the next one.
+    keys.push(world.put(A, 0, 9));
+    for _ in 0..12 {
+        cycle(&mut pipeline);
+    }
+    drop(pipeline);
+    cycle(&mut world.start(recorder.observer()).reading_by(digest));
+    let reads = world.bucket.gets().iter().filter(|key| **key == poison).count();
+    assert_eq!((reads, counts(&world)), (1, (1, 8, 1)));
+    world.assert_counted(&keys);
+    world.assert_monotone();
+}
+
+fn quarantined(event: Event) -> Option<(String, Quarantine)> {
+    match event {
+        Event::ObjectQuarantined { object, why, .. } => Some((object.key, why)),
+        _ => None,
     }
 }
 

@@ -268,14 +268,17 @@ fn a_hangup_without_a_change_is_harmless_and_http_has_to_be_allowed() {
 
 #[test]
 fn sources_come_and_go() {
-    let site = Site::new(2);
+    let site = Site::new(3);
     site.arrive(0..1);
     let mut exporter = Exporter::start_as(&site.config(), LIFECYCLE, &[]);
     exporter.scrape_until("one counted", |scrape| scrape.counted() == 1);
     let more = site.path("more");
-    let target = more.join(&site.files[1].0);
-    fs::create_dir_all(target.parent().unwrap()).unwrap();
-    fs::rename(site.path("made").join(&site.files[1].0), target).unwrap();
+    let arrive_in_more = |file: usize| {
+        let target = more.join(&site.files[file].0);
+        fs::create_dir_all(target.parent().unwrap()).unwrap();
+        fs::rename(site.path("made").join(&site.files[file].0), target).unwrap();
+    };
+    arrive_in_more(1);
     let source = format!(
         "[[source]]\nname = \"more\"\nurl = \"file://{}/\"\nregion = \"us-east-1\"\nlayout = \"hive-hourly\"\n\n[budget]",
         more.display()
@@ -284,18 +287,29 @@ fn sources_come_and_go() {
     assert_eq!(post(&mut exporter).0, 200);
     let both = exporter.scrape_until("two counted", |scrape| scrape.counted() == 2);
     assert!(both.to_string().contains("flowcost_objects_pending{source=\"more\"}"));
-    site.configure(&[]);
+    site.configure(&[("name = \"demo\"", "name = \"alone\"")]);
     assert_eq!(post(&mut exporter).0, 200);
     let one = exporter.scrape();
     assert!(!one.to_string().contains("source=\"more\""), "{one}");
     assert_eq!(one.counted(), 2, "what it has read stays");
-    // Back again, it is not read again.
+    // The loop that read it has ended: in the time of three scans, which only the new one makes, it would have looked
+    // at its sources, and have failed because the ledger has let go of them.
+    arrive_in_more(2);
+    let scans = "flowcost_scans_total{source=\"alone\"}";
+    let later = exporter.scrape_until("scanned three times", |scrape| scrape.count(scans) > 2);
+    assert_eq!(
+        (later.counted(), later.count("flowcost_commit_failures_total")),
+        (2, 0),
+        "{}",
+        exporter.log()
+    );
+    // Back again, it is not read again, but for what is new.
     site.configure(&[("[budget]", source.as_str())]);
     assert_eq!(post(&mut exporter).0, 200);
     let scans = "flowcost_scans_total{source=\"more\"}";
     let seen = both.count(scans);
-    let back = exporter.scrape_until("scanned again", |scrape| scrape.count(scans) > seen);
-    assert_eq!(back.counted(), 2);
+    let again = |scrape: &Scrape| scrape.count(scans) > seen && scrape.counted() > 2;
+    assert_eq!(exporter.scrape_until("scanned again", again).counted(), 3);
 }
 
 #[test]
@@ -354,4 +368,20 @@ fn passwords_change_by_reload_and_certificates_by_themselves() {
     assert!(exporter.end().success() && Instant::now() < deadline);
     let log = exporter.log();
     assert!(!log.contains("$2b$") && !log.contains("PRIVATE"), "{log}");
+}
+
+#[test]
+fn tls_does_not_come_to_scrapers_that_have_not_been_told_of_it() {
+    let site = Site::new(1);
+    Authority::new().equip(site.dir.path());
+    let web = site.path("web.yml");
+    fs::write(&web, "").unwrap();
+    let flags = ["--web.enable-lifecycle", "--web.config.file", web.to_str().unwrap()];
+    let mut exporter = Exporter::start_as(&site.config(), &flags, &[]);
+    exporter.scrape();
+    fs::write(&web, "tls_server_config:\n  cert_file: cert.pem\n  key_file: key.pem\n").unwrap();
+    let (status, body) = post(&mut exporter);
+    assert_eq!(status, 500, "{body}");
+    assert!(body.contains("tls_server_config cannot come or go while the exporter runs"), "{body}");
+    assert_eq!(exporter.scrape().count(SUCCESSFUL), 0);
 }

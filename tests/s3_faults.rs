@@ -11,9 +11,11 @@ use flowcost_exporter::{
     },
 };
 use futures_util::future::join_all;
+use tokio::time::timeout;
 
 use crate::support::{
     events::Recorder,
+    exporter::PATIENCE,
     s3::{ACCESS_KEY, Fault, RequestInfo, S3Server, SECRET_KEY},
 };
 
@@ -51,11 +53,12 @@ impl Scene {
     }
 
     async fn list(&self) -> Result<Page, StoreError> {
-        self.store.list(ListRequest { prefix: "", start_after: None, delimited: false, page: None }).await
+        let request = ListRequest { prefix: "", start_after: None, delimited: false, page: None };
+        in_time(self.store.list(request)).await
     }
 
     async fn get(&self) -> Result<Bytes, StoreError> {
-        self.store.get(&self.object, None).await
+        in_time(self.store.get(&self.object, None)).await
     }
 
     /// The ends of the requests so far; there were as many as the server saw.
@@ -69,6 +72,11 @@ impl Scene {
     fn gets(&self) -> Vec<RequestInfo> {
         self.server.log().into_iter().filter(|request| request.operation == Operation::Get).collect()
     }
+}
+
+/// Whatever the server does, a request ends: one that has no bound fails here.
+async fn in_time<T>(request: impl Future<Output = T>) -> T {
+    timeout(PATIENCE, request).await.expect("the end of the request: it has no bound")
 }
 
 #[tokio::test]

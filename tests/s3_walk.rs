@@ -16,10 +16,12 @@ use flowcost_exporter::{
     pipeline::Pipeline,
     store::{FailureReason, Operation, Patience, s3::S3Store},
 };
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{
     events::Recorder,
+    exporter::PATIENCE,
     s3::{ACCESS_KEY, Fault, RequestInfo, S3Server, SECRET_KEY},
     world::{NOON, World},
 };
@@ -117,8 +119,10 @@ impl Site {
     }
 }
 
+/// Whatever the store does, a cycle ends: far later than the patience of these tests adds up to, it has failed.
 async fn cycle(pipeline: &mut Pipeline) {
-    pipeline.cycle(&CancellationToken::new()).await.unwrap();
+    let ended = timeout(PATIENCE, pipeline.cycle(&CancellationToken::new())).await;
+    ended.expect("the end of the cycle: something waits for the store without a bound").unwrap();
 }
 
 /// Objects that cannot be read for a while hold up nothing, and count when they can.

@@ -269,13 +269,25 @@ async fn a_connection_over_the_cap_waits_for_a_free_place() {
     let bounds = Bounds { connections: 1, patience: Duration::from_secs(3600), ..Bounds::default() };
     let server = Server::start(bounds).await;
     let mut first = server.connect().await;
-    send(&mut first, "GET", "/-/healthy", "").await;
-    let mut byte = [0];
-    first.read_exact(&mut byte).await.expect("it holds the only place");
     let mut second = server.connect().await;
     send(&mut second, "GET", "/-/healthy", "Connection: close\r\n").await;
+    // The server answers the first one again and again: it had every occasion to answer the second one too.
+    for _ in 0..20 {
+        send(&mut first, "GET", "/-/healthy", "").await;
+        answered(&mut first).await;
+    }
+    let early = second.try_read(&mut [0]).expect_err("it waits");
+    assert_eq!(early.kind(), std::io::ErrorKind::WouldBlock);
     drop(first);
     assert_eq!(Response::parse(&read_out(&mut second).await).status, 200);
+}
+
+/// Reads one answer of `/-/healthy` from a connection that stays open.
+async fn answered(stream: &mut TcpStream) {
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"healthy\n") {
+        answer.push(in_time(stream.read_u8()).await.expect("an answer"));
+    }
 }
 
 #[tokio::test]

@@ -259,6 +259,14 @@ fn bombs() {
         other => panic!("{other:?}"),
     }
 
+    // The same in one whose values are told to people.
+    let az = gzip("srcaddr dstaddr bytes vpc-id az-id flow-direction\n");
+    let ids = (0..8192).flat_map(|row| gzip(line(&format!("{row}{} egress", "a".repeat(60_000)), 1)));
+    match settle(az.into_iter().chain(ids).collect(), no_limit) {
+        Settlement::Counted(delta) => assert_eq!(delta.records.total(), 8192),
+        other => panic!("{other:?}"),
+    }
+
     // Wide headers, each another.
     let header = |at: usize| format!("srcaddr dstaddr bytes n{at}{}\n", " v".repeat(900));
     let headers: Vec<u8> = (0..1_000).flat_map(|at| gzip(header(at))).collect();

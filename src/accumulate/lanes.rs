@@ -99,12 +99,18 @@ impl Lanes {
         self.traffic[number as usize]
     }
 
-    /// Where the lanes of an hour are.
-    pub(super) fn place(&mut self, hour: Hour) -> usize {
-        self.hours.iter().position(|(known, _)| *known == hour).unwrap_or_else(|| {
-            self.hours.push((hour, vec![Lane::default(); self.traffic.len()]));
-            self.hours.len() - 1
-        })
+    /// Where the lanes of an hour are. `None` when there are too many already for another one; never of the first.
+    pub(super) fn place(&mut self, hour: Hour) -> Option<usize> {
+        let known = self.hours.iter().position(|(known, _)| *known == hour);
+        if known.is_some() {
+            return known;
+        }
+        let lanes = (self.hours.len() + 1).saturating_mul(self.traffic.len());
+        if !self.hours.is_empty() && lanes > limits::LANES {
+            return None;
+        }
+        self.hours.push((hour, vec![Lane::default(); self.traffic.len()]));
+        Some(self.hours.len() - 1)
     }
 
     /// Adds record after record to the lanes of one hour, up to the first that has to be looked at: one without a lane, or

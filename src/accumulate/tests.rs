@@ -18,11 +18,13 @@ fn partition() -> Partition {
 }
 
 fn digested(records: &[Record], columns: &[Column]) -> ObjectDelta {
-    let options = EncodeOptions { columns, ..EncodeOptions::default() };
-    let file = parquet(records, &options).unwrap();
+    counted(&parquet(records, &EncodeOptions { columns, ..EncodeOptions::default() }).unwrap())
+}
+
+fn counted(file: &[u8]) -> ObjectDelta {
     let classifier = Classifier::new(Rules::default(), "here", Prices::default());
     let limits = DigestLimits { decompressed_bytes: 1 << 30, bad_rows: 0 };
-    match digest(Input::Whole(file.into()), &partition(), &classifier, &limits) {
+    match digest(Input::Whole(file.to_vec().into()), &partition(), &classifier, &limits) {
         Settlement::Counted(delta) => delta,
         other => panic!("{other:?}"),
     }
@@ -100,6 +102,101 @@ fn sums_up_to_the_largest_are_exact_and_the_next_is_refused() {
             assert_eq!(why.reason, QuarantineReason::Overflow);
             assert!(why.detail.starts_with("row 20011: the sum of column bytes"), "{}", why.detail);
         }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// `start` is passed over while every record has an `end`, and caught up with where one has none: across batches, and anew in
+/// each row group.
+#[test]
+fn a_start_is_read_where_an_end_is_missing() {
+    const ROWS: usize = 60_000;
+    let lacks_end =
+        |row: usize| matches!(row, 20_000 | 20_001 | 39_999 | 59_999) || (45_000..45_020).contains(&row);
+    let hour = |row: usize| START.start().0 + 3_600 * (row as i64 % 5);
+    let records: Vec<Record> = (0..ROWS)
+        .map(|row| Record {
+            start: Some(hour(row) + 3_600),
+            end: (!lacks_end(row)).then_some(hour(row)),
+            ..record(1, 0, 1)
+        })
+        .collect();
+    let mut expected: HashMap<Hour, u64> = HashMap::new();
+    for row in 0..ROWS {
+        let at = if lacks_end(row) { hour(row) + 3_600 } else { hour(row) };
+        *expected.entry(Hour::of(Timestamp(at))).or_default() += 1;
+    }
+    let columns = [&COLUMNS[..], &[Column::Start]].concat();
+    for row_group_rows in [40_000, 7_000, 100_000] {
+        for dictionaries in [true, false] {
+            let options =
+                EncodeOptions { columns: &columns, row_group_rows, dictionaries, ..EncodeOptions::default() };
+            let delta = counted(&parquet(&records, &options).unwrap());
+            let flows: HashMap<Hour, u64> =
+                delta.traffic.iter().map(|((hour, _), sum)| (*hour, sum.flows)).collect();
+            assert_eq!(flows, expected, "{row_group_rows} {dictionaries}");
+        }
+    }
+}
+
+/// Row groups whose dictionaries are alike in size and place and differ in what they say: what was learned of one is never
+/// taken for another's, whoever reads it.
+#[test]
+fn a_dictionary_is_never_taken_for_another() {
+    let mut expected: HashMap<String, u64> = HashMap::new();
+    let records: Vec<Record> = (0..40_000_u32)
+        .map(|row| {
+            let az_id = row / 500 * 3 + row % 10;
+            *expected.entry(format!("az-{az_id}")).or_default() += u64::from(row);
+            record(i64::from(row), START.start().0, az_id)
+        })
+        .collect();
+    for row_group_rows in [500, 1_000, 4_500] {
+        for dictionaries in [true, false] {
+            let options =
+                EncodeOptions { columns: &COLUMNS, row_group_rows, dictionaries, ..EncodeOptions::default() };
+            let delta = counted(&parquet(&records, &options).unwrap());
+            let bytes: HashMap<String, u64> =
+                delta.traffic.iter().map(|((_, key), sum)| (key.src_zone.to_string(), sum.bytes)).collect();
+            assert_eq!(bytes, expected, "{row_group_rows} {dictionaries}");
+        }
+    }
+}
+
+/// A record between two AZs that go by their ids.
+fn hop(number: u32, of: u32, end: i64) -> Record {
+    Record { next_hop_az_id: Some(format!("az-{}", number / of).into()), ..record(1, end, number % of) }
+}
+
+/// So many sums that there are no lanes for a second hour: what belongs to others is summed record by record.
+#[test]
+fn hours_without_lanes_lose_nothing() {
+    let columns = [&COLUMNS[..], &[Column::NextHopAzId]].concat();
+    let start = START.start().0;
+    let mut records: Vec<Record> = (0..360 * 360).map(|number| hop(number, 360, start)).collect();
+    records.extend((0..60).flat_map(|hour| [hop(0, 360, start + 3_600 * (hour % 40)), hop(1, 360, start)]));
+    let delta = counted(
+        &parquet(&records, &EncodeOptions { columns: &columns, ..EncodeOptions::default() }).unwrap(),
+    );
+    let mut flows: HashMap<Hour, u64> = HashMap::new();
+    delta.traffic.iter().for_each(|((hour, _), sum)| *flows.entry(*hour).or_default() += sum.flows);
+    for hour in 0..40 {
+        let often = if hour < 20 { 2 } else { 1 };
+        let expected = if hour == 0 { 360 * 360 + 60 + often } else { often };
+        assert_eq!(flows.get(&Hour(START.0 + hour)), Some(&expected), "{hour}");
+    }
+    assert_eq!(flows.len(), 40);
+}
+
+#[test]
+fn an_object_of_too_many_sums_is_refused() {
+    let columns = [&COLUMNS[..], &[Column::NextHopAzId]].concat();
+    let records: Vec<Record> = (0..520 * 520).map(|number| hop(number, 520, START.start().0)).collect();
+    let file = parquet(&records, &EncodeOptions { columns: &columns, ..EncodeOptions::default() }).unwrap();
+    let classifier = Classifier::new(Rules::default(), "here", Prices::default());
+    let limits = DigestLimits { decompressed_bytes: 1 << 30, bad_rows: 0 };
+    match digest(Input::Whole(file.into()), &partition(), &classifier, &limits) {
+        Settlement::Quarantined(why) => assert_eq!(why.reason, QuarantineReason::TooLarge),
         other => panic!("{other:?}"),
     }
 }

@@ -88,6 +88,7 @@ pub fn chunks(
     let corrupt = |detail: String| Err(refuse(QuarantineReason::Corrupt, detail));
     let mut rows: u64 = 0;
     let mut decompressed: u64 = 0;
+    let mut compressed: u64 = 0;
     for (number, group) in meta.row_groups().iter().enumerate() {
         match u64::try_from(group.num_rows()).ok().and_then(|count| rows.checked_add(count)) {
             Some(sum) => rows = sum,
@@ -109,8 +110,14 @@ pub fn chunks(
                 return Err(refuse(QuarantineReason::Format, format!("{} is in another file", place())));
             }
             match chunk_range(chunk) {
-                Some(range) if range.start >= MAGIC.len() as u64 && range.end <= data_end => {}
+                Some(range) if range.start >= MAGIC.len() as u64 && range.end <= data_end => {
+                    compressed = compressed.saturating_add(range.end - range.start);
+                }
                 _ => return corrupt(format!("{} lies outside the object", place())),
+            }
+            // Else the same bytes could be fetched and decompressed a hundred thousand times.
+            if compressed > data_end {
+                return corrupt(format!("{} shares its bytes with others", place()));
             }
             let size = u64::try_from(chunk.uncompressed_size());
             match size.ok().and_then(|size| decompressed.checked_add(size)) {

@@ -98,10 +98,11 @@ impl Parts for ObjectParts {
                 return Some(bytes.slice((range.start - start) as usize..(range.end - start) as usize));
             }
         }
-        // A few bytes are where reading begins.
+        // A few bytes are where reading begins. Whoever jumps back and forth gets no more of them than the object has.
         let end = range.end.max(range.start.saturating_add(limits::PART_BYTES)).min(self.listed.size);
         let size = (range.end - range.start) as usize;
-        let wanted = if size < limits::FOOTER_BYTES as usize { range.start..end } else { range.clone() };
+        let ahead = size < limits::FOOTER_BYTES as usize && self.bytes_fetched() <= self.listed.size;
+        let wanted = if ahead { range.start..end } else { range.clone() };
         match self.fetch(wanted) {
             Ok(bytes) => {
                 let part = bytes.slice(..size);

@@ -167,6 +167,29 @@ pub enum LedgerError {
     },
 }
 
+impl LedgerError {
+    /// What a person can do about it, where the state file is said to be.
+    pub fn advice(&self) -> &'static str {
+        let code = match self {
+            Self::Storage { source, .. } => source.sqlite_error_code(),
+            Self::Corrupt(_) | Self::UnknownSource(_) | Self::Misplaced { .. } => None,
+        };
+        match code {
+            Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => {
+                "make room on its disk, and see whether the disk is sound; ingest goes on by itself"
+            }
+            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
+                "give this user write permission on the file and its folder; ingest goes on by itself"
+            }
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                "close the other program that writes to it; ingest goes on by itself"
+            }
+            // Not of the surroundings, so it will not pass by itself.
+            _ => "if it comes back, restart the exporter: it checks the whole file and says what to do",
+        }
+    }
+}
+
 /// For `map_err`: what SQLite said, with what was to be done.
 pub(super) fn while_doing(action: &'static str) -> impl Fn(rusqlite::Error) -> LedgerError {
     move |source| LedgerError::Storage { action, source }

@@ -193,6 +193,16 @@ impl fmt::Debug for Ledger {
 }
 
 impl Ledger {
+    /// The state file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The last hour that has a record, charged or not.
+    pub fn newest_hour(&self) -> Option<Hour> {
+        self.newest_hour
+    }
+
     /// Everything that is committed, as one value.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.clone()

@@ -18,7 +18,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Context, Done, SourceParts, backoff, progress::Course};
 use crate::{
-    accumulate::digest,
     classify::Classifier,
     discover::{self, Discovery, Found, Scan, window},
     event::{Event, ScanKind},
@@ -519,6 +518,7 @@ impl Source {
             context.ledger_failed(error, stop);
             return None;
         }
+        let digest = context.digest;
         let classifier = self.classifier.clone();
         let partition = candidate.partition.clone();
         let digest_limits = context.settings.digest;

@@ -365,7 +365,9 @@ mod tests {
                 let _ = answer.lock().map(|answer| answer.recv());
                 Ok(())
             };
-            let error = store.request(Operation::List, "x".into(), hang).await.expect_err("no answer");
+            let request = store.request(Operation::List, "x".into(), hang);
+            let ended = timeout(Duration::from_secs(60), request).await.expect("it waits without a bound");
+            let error = ended.expect_err("no answer");
             assert_eq!(error.reason, FailureReason::Timeout);
             // This function, the store, and one for each thread that is stuck.
             let stuck = Arc::strong_count(&held) - 2;

@@ -2,10 +2,12 @@
 
 use std::{io::Write, sync::Arc};
 
+use bytes::Bytes;
 use parquet::{
     basic::Compression,
     file::metadata::{
-        ColumnChunkMetaData, FileMetaData, ParquetMetaDataBuilder, ParquetMetaDataWriter, RowGroupMetaData,
+        ColumnChunkMetaData, FileMetaData, ParquetMetaDataBuilder, ParquetMetaDataReader,
+        ParquetMetaDataWriter, RowGroupMetaData,
     },
     schema::{parser::parse_message_type, types::SchemaDescriptor},
 };
@@ -100,6 +102,20 @@ pub(crate) fn file(rows: i64, codec: Compression, columns: &[(&str, Vec<RawPage>
     let group = RowGroupMetaData::builder(schema.clone()).set_num_rows(rows).set_column_metadata(chunks);
     let meta = FileMetaData::new(1, rows, None, None, schema, None);
     let meta = ParquetMetaDataBuilder::new(meta).add_row_group(group.build().unwrap()).build();
+    ParquetMetaDataWriter::new(&mut out, &meta).finish().unwrap();
+    out
+}
+
+/// A file whose footer says many times what it says of its one row group.
+pub(crate) fn same_row_group(file: Vec<u8>, times: usize) -> Vec<u8> {
+    let meta = ParquetMetaDataReader::new().parse_and_finish(&Bytes::from(file.clone())).unwrap();
+    let schema = meta.file_metadata().schema_descr_ptr();
+    let rows = meta.file_metadata().num_rows() * times as i64;
+    let groups = vec![meta.row_group(0).clone(); times];
+    let meta = ParquetMetaDataBuilder::new(FileMetaData::new(1, rows, None, None, schema, None));
+    let meta = meta.set_row_groups(groups).build();
+    let footer = u32::from_le_bytes(file[file.len() - 8..][..4].try_into().unwrap()) as usize;
+    let mut out = file[..file.len() - 8 - footer].to_vec();
     ParquetMetaDataWriter::new(&mut out, &meta).finish().unwrap();
     out
 }

@@ -59,6 +59,8 @@ pub(super) struct Table {
     starts: Vec<usize>,
     bytes_at: usize,
     bytes: IntColumn,
+    /// Other numbers.
+    integers: Vec<(Field, usize, IntColumn)>,
     /// Those of addresses. They have the same ones, which are remembered together.
     addresses: Vec<(Field, usize, Vec<u32>)>,
     known_addresses: Interned<AddrCell>,
@@ -109,6 +111,11 @@ impl Table {
             starts: vec![0; names.len() + 1],
             bytes_at,
             bytes: IntColumn::with_capacity(limits::BATCH_ROWS),
+            integers: columns
+                .iter()
+                .filter(|(field, _)| field.kind() == Kind::Integer && *field != Field::Bytes)
+                .map(|(field, at)| (*field, *at, IntColumn::with_capacity(limits::BATCH_ROWS)))
+                .collect(),
             addresses: columns
                 .iter()
                 .filter(|(field, _)| field.kind() == Kind::Address)
@@ -117,7 +124,7 @@ impl Table {
             known_addresses: Interned::new(values::address),
             columns: columns
                 .into_iter()
-                .filter(|(field, _)| *field != Field::Bytes && field.kind() != Kind::Address)
+                .filter(|(field, _)| !matches!(field.kind(), Kind::Integer | Kind::Address))
                 .map(|(field, at)| (field, at, Builder::new(field)))
                 .collect(),
             rows: 0,
@@ -173,6 +180,9 @@ impl Table {
     /// Appends the record that [`Self::split`] has just been given, with what it gave.
     pub(super) fn push(&mut self, line: &[u8], bytes: IntCell) {
         self.bytes.push(bytes);
+        for (_, at, cells) in &mut self.integers {
+            cells.push(values::integer(&line[self.starts[*at]..self.starts[*at + 1] - 1]));
+        }
         for (_, at, index) in &mut self.addresses {
             index.push(self.known_addresses.place(&line[self.starts[*at]..self.starts[*at + 1] - 1]));
         }
@@ -187,6 +197,9 @@ impl Table {
         self.malformed.resize(self.rows, false);
         self.malformed.push(true);
         self.bytes.push(IntCell::Null);
+        for (_, _, cells) in &mut self.integers {
+            cells.push(IntCell::Null);
+        }
         for (_, _, index) in &mut self.addresses {
             index.push(self.known_addresses.place(b"-"));
         }
@@ -205,6 +218,9 @@ impl Table {
         }
         let mut batch = FlowBatch { rows, first_row, malformed, ..FlowBatch::default() };
         batch.put(Field::Bytes, Column::Integer(begin_anew(&mut self.bytes)));
+        for (field, _, cells) in &mut self.integers {
+            batch.put(*field, Column::Integer(begin_anew(cells)));
+        }
         for (field, _, index) in &mut self.addresses {
             let index = std::mem::replace(index, Vec::with_capacity(limits::BATCH_ROWS));
             batch.put(*field, Column::Address(self.known_addresses.column(index)));

@@ -9,6 +9,7 @@ use std::{
     fmt,
     str::FromStr as _,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -53,9 +54,8 @@ impl PasswordHash {
         Ok(Self { text: text.to_owned(), cost })
     }
 
-    /// One that no password has, as slow as the slowest of `hashes`.
-    fn of_nobody(hashes: impl Iterator<Item = u32>) -> Self {
-        let cost = hashes.max().unwrap_or(*limits::BCRYPT_COST.start());
+    /// One that no password has.
+    fn of_nobody(cost: u32) -> Self {
         Self { text: format!("$2y${cost:02}${}", ".".repeat(53)), cost }
     }
 }
@@ -71,13 +71,24 @@ pub(in super::super) enum Verdict {
     Busy,
 }
 
+/// Compares a password with the text of a hash. Slow.
+type Compare = dyn Fn(&[u8], &str) -> bool + Send + Sync;
+
 /// The users, and what is known of those who have asked.
-#[derive(Debug)]
 pub(in super::super) struct Auth {
     users: BTreeMap<String, PasswordHash>,
+    /// As slow as the slowest of the users'.
     nobody: PasswordHash,
+    compare: Arc<Compare>,
     comparing: Arc<Semaphore>,
+    patience: Duration,
     known: Mutex<Known>,
+}
+
+impl fmt::Debug for Auth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Auth").field("users", &self.users).finish_non_exhaustive()
+    }
 }
 
 /// Hashes of user, password hash and password. The right ones are apart, so that wrong ones cannot push them out.
@@ -89,9 +100,15 @@ struct Known {
 
 impl Auth {
     pub(super) fn new(users: BTreeMap<String, PasswordHash>) -> Self {
-        let nobody = PasswordHash::of_nobody(users.values().map(|hash| hash.cost));
-        let comparing = Arc::new(Semaphore::new(limits::PASSWORDS_COMPARED));
-        Self { users, nobody, comparing, known: Mutex::default() }
+        let slowest = users.values().map(|hash| hash.cost).max();
+        Self {
+            users,
+            nobody: PasswordHash::of_nobody(slowest.unwrap_or(*limits::BCRYPT_COST.start())),
+            compare: Arc::new(|password, hash| bcrypt::verify(password, hash).unwrap_or(false)),
+            comparing: Arc::new(Semaphore::new(limits::PASSWORDS_COMPARED)),
+            patience: limits::PASSWORD_PATIENCE,
+            known: Mutex::default(),
+        }
     }
 
     /// Whether a request with these headers may be answered.
@@ -108,17 +125,24 @@ impl Auth {
         if let Some(verdict) = self.remembered(&key) {
             return verdict;
         }
-        let place = timeout(limits::PASSWORD_PATIENCE, self.comparing.clone().acquire_owned()).await;
+        let place = timeout(self.patience, self.comparing.clone().acquire_owned()).await;
         let Ok(Ok(place)) = place else { return Verdict::Busy };
         // Another request may have brought the same password meanwhile.
         if let Some(verdict) = self.remembered(&key) {
             return verdict;
         }
-        let hash = hash.text.clone();
+        let (hash, slowest, compare) = (hash.clone(), self.nobody.cost, self.compare.clone());
         let same = tokio::task::spawn_blocking(move || {
             // Held to the end of the work, also when nobody waits for it any more.
             let _place = place;
-            bcrypt::verify(password, &hash).unwrap_or(false)
+            let same = compare(&password, &hash.text);
+            if !same {
+                // Each step of the cost doubles the work: together with these it is that of the slowest hash.
+                for cost in hash.cost..slowest {
+                    compare(&password, &PasswordHash::of_nobody(cost).text);
+                }
+            }
+            same
         });
         let right = same.await.unwrap_or(false) && exists;
         self.remember(key, right);
@@ -224,14 +248,56 @@ mod tests {
         assert!((1..=limits::PASSWORDS_KNOWN).contains(&known.wrong.len()));
     }
 
-    #[test]
-    fn an_unknown_user_takes_as_long_as_a_known_one() {
-        let slow = PasswordHash::parse(&format!("$2y$12${}", ".".repeat(53))).unwrap();
-        let users = BTreeMap::from([("ann".to_owned(), hash("x")), ("slow".to_owned(), slow)]);
-        let auth = Auth::new(users);
-        assert_eq!(auth.nobody.cost, 12);
-        // It can be compared: the time is spent.
-        assert_eq!(HashParts::from_str(&auth.nobody.text).unwrap().get_cost(), 12);
+    #[tokio::test]
+    async fn a_wrong_password_is_as_much_work_for_every_user_known_or_not() {
+        let costs = [("ann", 4), ("bob", 4), ("slow", 7)];
+        let users = costs.map(|(user, cost)| (user.to_owned(), PasswordHash::of_nobody(cost)));
+        let mut auth = Auth::new(BTreeMap::from(users));
+        let nobody = &auth.nobody.text;
+        assert!(matches!(bcrypt::verify("x", nobody), Ok(false)), "it is compared, not refused for its form");
+        let work = Arc::new(Mutex::new(0));
+        let worked = work.clone();
+        auth.compare = Arc::new(move |_, hash| {
+            *worked.lock().unwrap() += 1_u64 << HashParts::from_str(hash).unwrap().get_cost();
+            false
+        });
+        for user in ["ann", "bob", "slow", "eve", ""] {
+            assert_eq!(auth.judge(&basic(&format!("{user}:x"))).await, Verdict::Refused);
+            assert_eq!(std::mem::take(&mut *work.lock().unwrap()), 1 << 7, "{user}");
+        }
+    }
+
+    #[tokio::test]
+    async fn so_many_passwords_are_compared_at_a_time_and_the_others_are_told_to_come_back() {
+        let mut auth = auth();
+        let (begin, mut begun) = tokio::sync::mpsc::unbounded_channel();
+        // Nothing that is compared ends before this is dropped.
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let ended = Mutex::new(ended);
+        auth.compare = Arc::new(move |_, _| {
+            begin.send(()).unwrap();
+            ended.lock().unwrap().recv().is_ok()
+        });
+        auth.patience = Duration::from_millis(50);
+        let auth = Arc::new(auth);
+        let judge = |number: usize| {
+            let (auth, headers) = (auth.clone(), basic(&format!("ann:{number}")));
+            tokio::spawn(timeout(Duration::from_secs(30), async move { auth.judge(&headers).await }))
+        };
+        let mut compared = Vec::new();
+        for number in 0..limits::PASSWORDS_COMPARED {
+            compared.push(judge(number));
+            begun.recv().await.unwrap();
+        }
+        for number in 100..105 {
+            assert_eq!(judge(number).await.unwrap(), Ok(Verdict::Busy));
+        }
+        // Whoever goes away does not take the work along.
+        compared.iter().for_each(tokio::task::JoinHandle::abort);
+        assert_eq!(judge(105).await.unwrap(), Ok(Verdict::Busy));
+        drop(end);
+        drop(auth.comparing.acquire().await);
+        assert_eq!(judge(106).await.unwrap(), Ok(Verdict::Refused));
     }
 
     #[test]

@@ -12,7 +12,7 @@ fn batch(round: i64) -> Vec<Settled> {
 }
 
 /// A commit that fails in a way, and the same commit afterwards.
-fn fails_without_trace(name: &str, fault: impl Fn(&Connection), repair: impl Fn(&Connection)) {
+fn fails_without_trace(name: &str, advice: &str, fault: impl Fn(&Connection), repair: impl Fn(&Connection)) {
     let (place, other) = (Place::new(), Place::new());
     let (mut ledger, mut twin) = (place.open(), other.open());
     for each in [&mut ledger, &mut twin] {
@@ -26,6 +26,7 @@ fn fails_without_trace(name: &str, fault: impl Fn(&Connection), repair: impl Fn(
         let error = ledger.commit(&batch(2), NOW).unwrap_err();
         assert!(matches!(error, LedgerError::Storage { .. }), "{name}: {error:?}");
         assert!(std::error::Error::source(&error).is_some());
+        assert!(error.advice().contains(advice), "{name}: {}", error.advice());
         assert_eq!(ledger.snapshot(), before, "{name}");
         assert_eq!(format!("{:?}", sorted(&ledger)), book, "{name}");
         let copy = place.crash_copy().open_at_limit();
@@ -61,6 +62,7 @@ fn sorted(ledger: &Ledger) -> (BTreeMap<Digest, book::OpenObject>, BTreeMap<i64,
 fn a_full_disk() {
     fails_without_trace(
         "full",
+        "make room on its disk",
         |conn| {
             let pages: i64 = conn.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
             // Fill what is free, then allow no more.
@@ -82,6 +84,7 @@ fn a_full_disk() {
 fn a_file_that_became_read_only() {
     fails_without_trace(
         "read-only",
+        "give this user write permission",
         |conn| conn.pragma_update(None, "query_only", true).unwrap(),
         |conn| conn.pragma_update(None, "query_only", false).unwrap(),
     );
@@ -95,7 +98,8 @@ fn another_program_that_writes() {
     let shell = Connection::open(place.path()).unwrap();
     shell.execute_batch("BEGIN IMMEDIATE").unwrap();
     let before = ledger.snapshot();
-    assert!(matches!(ledger.commit(&batch(1), NOW), Err(LedgerError::Storage { .. })));
+    let error = ledger.commit(&batch(1), NOW).unwrap_err();
+    assert!(error.advice().contains("close the other program"), "{error:?}");
     assert_eq!(ledger.snapshot(), before);
     shell.execute_batch("ROLLBACK").unwrap();
     ledger.commit(&batch(1), NOW).unwrap();
@@ -126,6 +130,7 @@ fn a_failure_at_every_table() {
     for (what, table) in tables {
         fails_without_trace(
             table,
+            "restart the exporter",
             |conn| {
                 let raise = "BEGIN SELECT raise(ABORT, 'no'); END";
                 let sql = format!("CREATE TEMP TRIGGER fault BEFORE {what} ON main.{table} {raise}");
