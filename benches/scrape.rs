@@ -1,7 +1,7 @@
 //! How long a scrape takes while the exporter reads: the real binary has 2,048 label sets and counts objects that each
-//! touch all of them, first three a second and then as many as it can, and 200 times a second somebody scrapes it, over connections that stay open, half of them
-//! compressed. The time of a scrape is from when it was due. Prints figures and judges none:
-//! `cargo bench --bench scrape`.
+//! touch all of them, first three a second and then as many as it can, and 200 times a second somebody scrapes it, over
+//! connections that stay open, half of them compressed. The time of a scrape is from when it was due. Prints figures and
+//! judges none: `cargo bench --bench scrape`.
 
 use std::{
     error::Error,
