@@ -75,6 +75,9 @@ pub const IN_PARTS_BYTES: u64 = 8 << 20;
 /// Bytes of an object that is read in parts that are asked for at a time, where not a row group says how many.
 pub const PART_BYTES: u64 = 1 << 20;
 
+/// Bytes of such an object that are fetched while those before them are decoded. A larger row group is waited for.
+pub const AHEAD_BYTES: u64 = 8 << 20;
+
 /// A gap between two wanted ranges that is fetched along rather than paid for with another request.
 pub const COALESCE_GAP_BYTES: u64 = 128 << 10;
 
