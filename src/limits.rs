@@ -62,6 +62,9 @@ pub const HOUR_SETTLES_AFTER: Duration = Duration::from_secs(30 * 60);
 /// How often the process may die while decoding an object before the object is set aside.
 pub const DECODE_ATTEMPTS: u32 = 3;
 
+/// How far threads that decode stand behind all others of the process: a tenth of their share when both want to run.
+pub const DECODE_NICENESS: i32 = 10;
+
 /// Bytes up to which an object is fetched whole: a second round trip costs more than the bytes it could save.
 pub const WHOLE_OBJECT_BYTES: u64 = 1 << 20;
 

@@ -4,6 +4,7 @@
 //! when a cycle is cut short stays; the rest is found again, because it is not in the set of settled keys.
 
 mod committer;
+mod decoders;
 mod overlaps;
 mod progress;
 mod source;
@@ -19,6 +20,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use committer::Committer;
+use decoders::Decoders;
 use source::Source;
 pub(crate) use source::panicked;
 
@@ -78,6 +80,7 @@ struct Context {
     publish: Publish,
     clock: Clock,
     digest: Digest,
+    decoders: Decoders,
     slots: Semaphore,
     /// Why a reader of the ledger ended the cycle.
     failure: Mutex<Option<LedgerError>>,
@@ -170,6 +173,7 @@ impl Pipeline {
                 publish,
                 clock,
                 digest,
+                decoders: Decoders::new(),
                 slots,
                 failure: Mutex::new(None),
             },
