@@ -39,6 +39,19 @@ pub(super) struct FlowTexts {
 }
 
 impl FlowTexts {
+    /// Those of another snapshot, as far as these have been asked for.
+    pub(super) fn made_of(&self, snapshot: &Arc<Snapshot>) -> Self {
+        let texts = Self::default();
+        let asked = [(Format::OpenMetrics, &self.openmetrics), (Format::Text, &self.text)];
+        for (format, asked) in asked.into_iter().filter_map(|(format, text)| Some((format, text.get()?))) {
+            let made = texts.of(snapshot, format);
+            if asked.deflated.get().is_some() {
+                made.deflated();
+            }
+        }
+        texts
+    }
+
     /// Of the snapshot that these texts belong to, which is always the same one. Whoever comes while it is being made
     /// waits for it.
     pub(super) fn of(&self, snapshot: &Arc<Snapshot>, format: Format) -> &Rendered {
@@ -103,6 +116,26 @@ mod tests {
             assert!(!first.text.contains(END));
             let again = texts.of(&snapshot, format);
             assert!(std::ptr::eq(first, again) && std::ptr::eq(first.deflated(), again.deflated()));
+        }
+    }
+
+    #[test]
+    fn what_was_asked_for_is_made_again_and_no_more() {
+        let made = |texts: &FlowTexts| {
+            [&texts.openmetrics, &texts.text].map(|text| text.get().map(|text| text.deflated.get().is_some()))
+        };
+        let texts = FlowTexts::default();
+        assert_eq!(made(&texts.made_of(&snapshot(1))), [None, None]);
+        texts.of(&snapshot(1), Format::Text);
+        assert_eq!(made(&texts.made_of(&snapshot(2))), [None, Some(false)]);
+        texts.of(&snapshot(1), Format::OpenMetrics).deflated();
+        let next = texts.made_of(&snapshot(2));
+        assert_eq!(made(&next), [Some(true), Some(false)]);
+        for format in [Format::Text, Format::OpenMetrics] {
+            assert_eq!(
+                next.of(&snapshot(2), format).text,
+                FlowTexts::default().of(&snapshot(2), format).text
+            );
         }
     }
 
