@@ -132,7 +132,7 @@ impl Shown {
     }
 
     /// The flow families; `None` while no state is loaded.
-    fn flows(&self, format: Format) -> Option<&Rendered> {
+    fn flows(&self, format: Format) -> Option<&Arc<Rendered>> {
         self.snapshot.as_ref().map(|snapshot| self.texts.of(snapshot, format))
     }
 }
@@ -178,19 +178,22 @@ impl Exposition {
 
     /// One scrape.
     pub fn render(&self, now: Timestamp, format: Format) -> String {
+        let (flows, rest) = self.parts(now, format);
+        flows.map_or_else(String::new, |flows| flows.text.clone()) + &rest
+    }
+
+    /// The same as what is shared with all scrapes of a commit, and what follows it.
+    fn parts(&self, now: Timestamp, format: Format) -> (Option<Arc<Rendered>>, String) {
         let shown = self.shown();
         let rest = self.rest(&shown, now, format);
-        match shown.flows(format) {
-            Some(flows) => [flows.text.as_str(), &rest].concat(),
-            None => rest,
-        }
+        (shown.flows(format).cloned(), rest)
     }
 
     /// One scrape, compressed.
     pub fn render_gzip(&self, now: Timestamp, format: Format) -> Vec<u8> {
         let shown = self.shown();
         let rest = self.rest(&shown, now, format);
-        let nothing = Rendered::default();
+        let nothing = Arc::default();
         format::gzip(shown.flows(format).unwrap_or(&nothing).deflated(), rest.as_bytes())
     }
 

@@ -34,8 +34,8 @@ impl Rendered {
 /// A snapshot with its texts.
 #[derive(Debug, Default)]
 pub(super) struct FlowTexts {
-    openmetrics: OnceLock<Rendered>,
-    text: OnceLock<Rendered>,
+    openmetrics: OnceLock<Arc<Rendered>>,
+    text: OnceLock<Arc<Rendered>>,
 }
 
 impl FlowTexts {
@@ -54,14 +54,14 @@ impl FlowTexts {
 
     /// Of the snapshot that these texts belong to, which is always the same one. Whoever comes while it is being made
     /// waits for it.
-    pub(super) fn of(&self, snapshot: &Arc<Snapshot>, format: Format) -> &Rendered {
+    pub(super) fn of(&self, snapshot: &Arc<Snapshot>, format: Format) -> &Arc<Rendered> {
         let openmetrics = || {
             self.openmetrics.get_or_init(|| {
                 let mut registry = Registry::default();
                 registry.register_collector(Box::new(Flows(snapshot.clone())));
                 let mut text = encoded(&registry);
                 text.truncate(text.len() - END.len());
-                Rendered { text, deflated: OnceLock::new() }
+                Arc::new(Rendered { text, deflated: OnceLock::new() })
             })
         };
         match format {
@@ -74,7 +74,7 @@ impl FlowTexts {
                         format::text_from_openmetrics(&Self::default().of(snapshot, Format::OpenMetrics).text)
                     }
                 };
-                Rendered { text, deflated: OnceLock::new() }
+                Arc::new(Rendered { text, deflated: OnceLock::new() })
             }),
         }
     }
