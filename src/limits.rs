@@ -247,6 +247,11 @@ pub const SEALED_CACHE_HASHES: usize = 1 << 20;
 /// Partitions for which it is remembered which sealed partitions lie at or above them.
 pub const SEALED_CACHE_PARTITIONS: usize = 4_096;
 
+/// Hashes of sealed objects that the row of a day holds for its hours: 256 an hour, 96 KiB, which is the most that sealing
+/// an hour rewrites. Hours that do not fit have rows of their own: those of more objects fill whole pages of the file,
+/// while ten objects are less than the row that would be theirs.
+pub const SEALED_DAY_HASHES: usize = 24 * 256;
+
 /// Partitions sealed in one transaction, so that a commit does not wait long behind it.
 pub const SEAL_PARTITIONS: usize = 64;
 

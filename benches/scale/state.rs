@@ -1,4 +1,4 @@
-//! The state file: how much of it a sealed object is, and what it takes to open it.
+//! The state file: how much of it a sealed object is, what it takes to open it, and what sealing takes.
 
 use std::{fs, path::Path};
 
@@ -23,14 +23,67 @@ fn size(state: &Path) -> Result<u64, Box<dyn std::error::Error>> {
     Ok(fs::metadata(state)?.len())
 }
 
+/// Before it everything is sealed; the beginning of a day.
+const OLD: i64 = NOW - 2 * LOOKBACK_HOURS * HOUR;
+
 pub(crate) fn run() -> Outcome {
-    const OLD: i64 = NOW - 2 * LOOKBACK_HOURS * HOUR;
+    known()?;
+    for (accounts, each) in [(1_000, 12), (100, 250)] {
+        sealing(accounts, each)?;
+    }
+    Ok(())
+}
+
+/// A day hour by hour: each is read, then sealed.
+fn sealing(accounts: usize, each: usize) -> Outcome {
+    let dir = tempfile::tempdir()?;
+    let (mut ledger, _) = open(&dir.path().join("flowcost.db"))?;
+    say(format_args!("{accounts} accounts, {each} objects an hour each; an hour at a time, all accounts"));
+    say(format_args!(
+        "{:<8} {:>12} {:>12} {:>12} {:>12}",
+        "hour", "settle, cpu", "written", "seal, cpu", "written"
+    ));
+    let mut all = [0.0; 4];
+    for hour in 0..24 {
+        let part = objects(accounts * each, each, accounts, OLD + (hour + 1) * HOUR);
+        let (meter, from) = (Meter::begin(), written_kib());
+        know(&mut ledger, &part)?;
+        let (settle, settled) = (meter.end(), written_kib());
+        let meter = Meter::begin();
+        read_through(&mut ledger, NOW - LOOKBACK_HOURS * HOUR)?;
+        let seal = meter.end();
+        let mib = |kib: u64| kib as f64 / 1024.0;
+        let line = [millis(settle.cpu), mib(settled - from), millis(seal.cpu), mib(written_kib() - settled)];
+        all.iter_mut().zip(line).for_each(|(sum, one)| *sum += one);
+        if [0, 11, 23].contains(&hour) {
+            show(&hour.to_string(), line);
+        }
+    }
+    show("all 24", all);
+    Ok(())
+}
+
+fn show(what: &str, [settle, settled, seal, sealed]: [f64; 4]) {
+    say(format_args!("{what:<8} {settle:>9.0} ms {settled:>8.1} MiB {seal:>9.0} ms {sealed:>8.1} MiB"));
+}
+
+/// Bytes that this process has handed to the system to write.
+fn written_kib() -> u64 {
+    let text = fs::read_to_string("/proc/self/io").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("wchar: ")).unwrap_or_default();
+    line.parse::<u64>().unwrap_or(0) >> 10
+}
+
+fn known() -> Outcome {
     say(format_args!(
         "{:<44} {:>9} {:>11} {:>12} {:>10} {:>11}",
         "known objects", "state", "an object", "open, cpu", "wall", "grows"
     ));
     for (count, each, accounts, sealed) in [
+        (100_000, 4, 1, true),
+        (100_000, 4, 50, true),
         (100_000, 12, 1, true),
+        (100_000, 12, 50, true),
         (100_000, 100, 1, true),
         (100_000, 200, 50, true),
         (100_000, 10_000, 1, true),
