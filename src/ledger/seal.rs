@@ -1,5 +1,9 @@
 //! Forgetting in good order: names of objects whose partition cannot be listed any more, and single hours that are
 //! so old that only the totals need them. Neither changes a total or a counter.
+//!
+//! The hashes of a small hour go into the row of its day: a row costs the prefix twice, in the table and in its index,
+//! which is more than the hashes of a dozen objects. An hour whose folder is not one of its day's, that is large or that has
+//! objects in quarantine has a row of its own. Whoever looks for an object looks in both.
 
 use std::collections::{HashMap, HashSet};
 

@@ -82,7 +82,7 @@ impl HashList {
     }
 }
 
-/// A row of `sealed`.
+/// A row of `sealed`: of one partition, or of a day and its small hours.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct SealedSet {
     pub(super) settled: HashList,
