@@ -260,6 +260,11 @@ pub const SEALED_CACHE_HASHES: usize = 1 << 20;
 /// Partitions for which it is remembered which sealed partitions lie at or above them.
 pub const SEALED_CACHE_PARTITIONS: usize = 4_096;
 
+/// Hashes of sealed objects that the row of a day holds for its hours: 256 an hour. Sealing an hour rewrites that row, 96 KiB
+/// at the most. Hours that do not fit have rows of their own, which cost some 300 bytes and a part of a page: little beside
+/// 256 hashes, much beside twelve.
+pub const SEALED_DAY_HASHES: usize = 24 * 256;
+
 /// Partitions sealed in one transaction, so that a commit does not wait long behind it.
 pub const SEAL_PARTITIONS: usize = 64;
 
@@ -388,6 +393,7 @@ const _: () = assert!(FOOTER_BYTES < WHOLE_OBJECT_BYTES && FOOTER_BYTES < PART_B
 const _: () = assert!(WHOLE_OBJECT_BYTES < IN_PARTS_BYTES);
 const _: () = assert!((PARQUET_PAGE_BYTES as u64) < PARQUET_OPEN_BYTES);
 const _: () = assert!(HEADER_BYTES <= RESPONSE_CHUNK);
+const _: () = assert!(SEALED_DAY_HASHES < SEALED_CACHE_HASHES);
 
 const _: () = assert!(POLL_INTERVAL.end().as_secs() < LOOKBACK.start().as_secs());
 const _: () = assert!(BUDGET_USD < i64::MAX as u64 / 1_000_000_000);
