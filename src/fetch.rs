@@ -197,6 +197,7 @@ mod tests {
         asked: Mutex<Vec<Range<u64>>>,
         /// Where else each request is told of.
         told: Option<mpsc::Sender<Range<u64>>>,
+        local: bool,
     }
 
     #[async_trait]
@@ -219,13 +220,17 @@ mod tests {
             }
             Ok(self.bytes.slice(range.start as usize..range.end as usize - self.short_by))
         }
+
+        fn is_local(&self) -> bool {
+            self.local
+        }
     }
 
     fn store_of(bytes: Bytes) -> (OneObject, Listed) {
         let id = ObjectId { bucket: "s3://bucket".into(), key: "key".to_string() };
         let listed = Listed { id, size: bytes.len() as u64, version: Some("v1".to_string()) };
         let (short_by, fail_after, asked) = (0, usize::MAX, Mutex::default());
-        (OneObject { bytes, short_by, fail_after, asked, told: None }, listed)
+        (OneObject { bytes, short_by, fail_after, asked, told: None, local: false }, listed)
     }
 
     async fn fetched(bytes: Bytes) -> (Fetched, Vec<Range<u64>>) {
@@ -411,32 +416,42 @@ mod tests {
         assert!(next.end - next.start > limits::FOOTER_BYTES, "{next:?}");
     }
 
-    #[tokio::test]
-    async fn what_is_too_much_is_waited_for() {
-        let (store, listed) = store_of(vec![0; 32 << 20].into());
+    /// Says what will come next, each after the other, and then asks for the last of it: what the store was asked for.
+    async fn asked_of(local: bool, size: u64, expected: Vec<Vec<Range<u64>>>) -> Vec<Range<u64>> {
+        let (store, listed) = store_of(vec![0; size as usize].into());
         let (told, requests) = mpsc::channel();
-        let store: Arc<dyn ObjectStore> = Arc::new(OneObject { told: Some(told), ..store });
+        let store: Arc<dyn ObjectStore> = Arc::new(OneObject { told: Some(told), local, ..store });
         let Fetched { parts, .. } = fetch_or_begin(&store, &listed, u64::MAX).await.unwrap();
         let parts = parts.expect("a large object");
-        let most = limits::AHEAD_BYTES;
-        let asked = tokio::task::spawn_blocking(move || {
+        let asking = tokio::task::spawn_blocking(move || {
             use crate::decode::Parts as _;
-            let last = 4 * most - limits::PART_BYTES..4 * most - limits::FOOTER_BYTES;
-            // Whatever was begun has been when one more task ends.
-            let begun = || Handle::current().block_on(tokio::spawn(async {})).unwrap();
-            parts.expect(&[0..most, most..2 * most]);
-            begun();
-            // Small, and there already.
-            parts.expect(&[0..10, 4 * most - limits::FOOTER_BYTES..4 * most]);
-            begun();
-            parts.expect(std::slice::from_ref(&last));
-            begun();
+            for ranges in &expected {
+                parts.expect(ranges);
+                // Whatever was begun has been when one more task ends.
+                Handle::current().block_on(tokio::spawn(async {})).unwrap();
+            }
+            let asked: Vec<_> = requests.try_iter().skip(1).collect();
+            let last = expected.into_iter().flatten().next_back().unwrap();
             assert_eq!(parts.get(last.clone()).map(|bytes| bytes.len() as u64), Some(last.end - last.start));
-            let asked: Vec<_> = requests.try_iter().collect();
-            (asked, last)
+            let more: Vec<_> = requests.try_iter().collect();
+            assert!(asked.contains(&last) != more.contains(&last), "once, ahead or not: {more:?}");
+            asked
         });
-        let (asked, last) = asked.await.unwrap();
-        assert_eq!(asked, [listed.size - limits::FOOTER_BYTES..listed.size, last]);
+        asking.await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_is_too_much_small_there_or_near_is_waited_for() {
+        let most = limits::AHEAD_BYTES;
+        let (size, end) = (4 * most, 4 * most - limits::FOOTER_BYTES);
+        let part = 4 * most - limits::PART_BYTES..end;
+        assert_eq!(asked_of(false, size, vec![vec![part.clone()]]).await, [part.clone()]);
+        let whole = [0..most];
+        assert_eq!(asked_of(false, size, vec![whole.to_vec()]).await, whole);
+        assert!(asked_of(false, size, vec![vec![0..most, most..2 * most]]).await.is_empty(), "too much");
+        assert!(asked_of(true, size, vec![vec![part.clone()]]).await.is_empty(), "on this machine");
+        let some = vec![0..10, end..size, part.clone()];
+        assert_eq!(asked_of(false, size, vec![some]).await, [part], "small, and there already");
     }
 
     #[tokio::test]

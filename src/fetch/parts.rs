@@ -1,7 +1,8 @@
 //! A large object in parts, each fetched when it is decoded.
 //!
 //! The end is fetched at once: it says whether the object is still the one that was listed, and has the footer. All
-//! else blocks the thread that decodes, but for what that thread has said it will want next. Invariant: after the first
+//! else blocks the thread that decodes, but for what that thread has said it will want next of a store that is far
+//! away. Invariant: after the first
 //! failure nothing more is given out, and the failure is kept: what was decoded up to then is worth nothing.
 
 use std::{
@@ -160,7 +161,7 @@ impl Parts for ObjectParts {
         let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
         ahead.clear();
         let size = ranges.iter().fold(0_u64, |sum, range| sum.saturating_add(range.end - range.start));
-        if size > limits::AHEAD_BYTES {
+        if size > limits::AHEAD_BYTES || self.requests.store.is_local() {
             return;
         }
         // Small ones are had together when the first of them is asked for.

@@ -117,6 +117,10 @@ impl ObjectStore for LocalStore {
         let (object, target) = (object.clone(), object.id.to_string());
         self.request(Operation::Get, target, move |root| root.get(&object, range)).await
     }
+
+    fn is_local(&self) -> bool {
+        true
+    }
 }
 
 impl Root {

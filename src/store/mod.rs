@@ -50,6 +50,11 @@ pub trait ObjectStore: Send + Sync {
     /// The bytes of an object, or of a range of it. Pinned to [`Listed::version`] where that is known: a replaced
     /// object is [`FailureReason::Changed`], never a mixture. The result has exactly the length asked for.
     async fn get(&self, object: &Listed, range: Option<Range<u64>>) -> Result<Bytes, StoreError>;
+
+    /// Whether its bytes are on this machine. Then it takes as long to read them as to decode something else meanwhile.
+    fn is_local(&self) -> bool {
+        false
+    }
 }
 
 /// Which operation a request was.
