@@ -148,18 +148,18 @@ pub fn is_account(text: &str) -> bool {
 
 /// Whether a text has the form of an AWS region, such as `us-gov-west-1`.
 pub fn is_region(text: &str) -> bool {
-    let mut parts = text.split('-');
-    let area = parts.next().unwrap_or_default();
-    let last = text.rsplit('-').next().unwrap_or_default();
-    let count = text.split('-').count();
-    (2..=4).contains(&area.len())
-        && area.bytes().all(|byte| byte.is_ascii_lowercase())
-        && (3..=5).contains(&count)
-        && parts
-            .take(count - 2)
-            .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase()))
-        && (1..=2).contains(&last.len())
-        && last.bytes().all(|byte| byte.is_ascii_digit())
+    let text = text.as_bytes();
+    let Some(last) = text.iter().rposition(|byte| *byte == b'-') else { return false };
+    let (words, number) = (&text[..last], &text[last + 1..]);
+    let mut count = 0;
+    for word in words.split(|byte| *byte == b'-') {
+        let fits = if count == 0 { (2..=4).contains(&word.len()) } else { !word.is_empty() };
+        if !fits || !word.iter().all(u8::is_ascii_lowercase) {
+            return false;
+        }
+        count += 1;
+    }
+    (2..=4).contains(&count) && (1..=2).contains(&number.len()) && number.iter().all(u8::is_ascii_digit)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -507,19 +507,22 @@ pub fn is_flow_log_id(text: &str) -> bool {
         .is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
-/// The flow log id of a file name as AWS writes it.
+/// The flow log id of a file name as AWS writes it. Every listed key comes by here.
 fn aws_flow_log_id(name: &str) -> Option<&str> {
     let stem = name.strip_suffix(".log.gz").or_else(|| name.strip_suffix(".log.parquet"))?;
-    let mut words = stem.split('_');
-    let account = words.next().filter(|word| is_account(word));
-    let service = words.next().filter(|word| *word == "vpcflowlogs");
-    let region = words.next().filter(|word| is_region(word));
-    let id = words.next().filter(|word| is_flow_log_id(word))?;
-    let time =
-        words.next().filter(|word| word.len() == 14 && word.as_bytes()[8] == b'T' && word.ends_with('Z'));
-    let hash = words.next().filter(|word| !word.is_empty());
-    (account.is_some() && service.is_some() && region.is_some() && time.is_some() && hash.is_some())
-        .then_some(id)
+    let (account, rest) = cut(stem)?;
+    let (region, rest) = cut(rest.strip_prefix("vpcflowlogs_")?)?;
+    let (id, rest) = cut(rest)?;
+    let (time, hash) = cut(rest)?;
+    let is_time = time.len() == 14 && time.as_bytes()[8] == b'T' && time.ends_with('Z');
+    let is_hash = !hash.is_empty() && !hash.starts_with('_');
+    (is_account(account) && is_region(region) && is_flow_log_id(id) && is_time && is_hash).then_some(id)
+}
+
+/// The word before the first underscore, and what comes after. Words are short: a plain loop is the fastest.
+fn cut(text: &str) -> Option<(&str, &str)> {
+    let at = text.bytes().position(|byte| byte == b'_')?;
+    Some((&text[..at], &text[at + 1..]))
 }
 
 #[cfg(test)]

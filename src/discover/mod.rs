@@ -70,8 +70,6 @@ pub struct Found {
     pub partition: Partition,
     /// Why it is not to be read, if it is not.
     pub ignored: Option<IgnoreReason>,
-    /// Its flow log, where the name tells.
-    pub flow_log_id: Option<String>,
 }
 
 impl Discovery {
@@ -345,16 +343,10 @@ fn read_page(spec: &SourceSpec, window: Window, root: &Root, objects: Vec<Listed
                     listed,
                     partition: parsed.partition,
                     ignored: (!wanted).then_some(IgnoreReason::Filtered),
-                    flow_log_id: parsed.flow_log_id,
                 });
             }
             Err(reason) => {
-                found.push(Found {
-                    listed,
-                    partition: outside(spec),
-                    ignored: Some(reason),
-                    flow_log_id: None,
-                });
+                found.push(Found { listed, partition: outside(spec), ignored: Some(reason) });
             }
         }
     }

@@ -12,6 +12,7 @@ use super::{
     book::{Digest, Mark, OpenObject, OpenPartition, name_in},
     error::{LedgerError, while_doing},
     load::stored,
+    objects::Print,
     rows::{Before, Target},
     sealed::SealedKind,
     totals::Totals,
@@ -52,7 +53,9 @@ impl Ledger {
         for (id, partition) in partitions {
             self.book.open(id, partition);
         }
-        self.book.objects.extend(objects);
+        for (digest, (print, object)) in objects {
+            self.book.objects.insert(digest, print, object);
+        }
         for (digest, mark) in quarantine {
             match mark {
                 Some(mark) => self.book.quarantine.insert(digest, mark),
@@ -75,7 +78,7 @@ impl Ledger {
 struct Changes {
     next: Snapshot,
     partitions: HashMap<i64, OpenPartition>,
-    objects: HashMap<Digest, OpenObject>,
+    objects: HashMap<Digest, (Print, OpenObject)>,
     quarantine: HashMap<Digest, Option<Mark>>,
     attempts: Vec<Digest>,
     series: HashMap<FlowKey, i64>,
@@ -92,7 +95,7 @@ pub(super) struct Draft<'a> {
     pub(super) partitions: HashMap<i64, OpenPartition>,
     pub(super) partition_ids: HashMap<Partition, i64>,
     pub(super) next_partition: i64,
-    pub(super) objects: HashMap<Digest, OpenObject>,
+    pub(super) objects: HashMap<Digest, (Print, OpenObject)>,
     pub(super) quarantine: HashMap<Digest, Option<Mark>>,
     pub(super) attempts: Vec<Digest>,
     report: CommitReport,
@@ -178,7 +181,8 @@ impl<'a> Draft<'a> {
 
     fn before(&self, digest: Digest, id: &ObjectId, partition: &Partition) -> Result<Before, LedgerError> {
         let book = &self.ledger.book;
-        let open = self.objects.get(&digest).or_else(|| book.objects.get(&digest)).cloned();
+        let draft = self.objects.get(&digest).map(|(_, object)| object);
+        let open = draft.or_else(|| book.objects.get(&digest)).cloned();
         let mark = match self.quarantine.get(&digest) {
             Some(mark) => *mark,
             None => book.quarantine.get(&digest).copied(),
@@ -217,7 +221,8 @@ impl<'a> Draft<'a> {
         )?;
         open.version = listed.version.as_deref().map(Box::from);
         open.size = listed.size;
-        self.objects.insert(digest, open);
+        let print = self.ledger.book.objects.print(&listed.id);
+        self.objects.insert(digest, (print, open));
         self.count(ObjectOutcome::Mutated);
         Ok(())
     }

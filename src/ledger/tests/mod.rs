@@ -10,6 +10,7 @@ mod model;
 mod opening;
 mod progress;
 mod requests;
+mod unchanged;
 mod versions;
 
 use std::path::Path;
