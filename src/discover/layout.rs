@@ -436,18 +436,39 @@ impl Dates {
         root: &str,
         key: &str,
     ) -> Result<ParsedKey, IgnoreReason> {
+        let (partition, id) = self.place_beside(known, bucket, root, key)?;
+        Ok(ParsedKey { partition, flow_log_id: id.map(str::to_owned) })
+    }
+
+    /// [`Self::parse_beside`] without a copy of the flow log's id.
+    pub fn place_beside<'k>(
+        &self,
+        known: Option<&Partition>,
+        bucket: &Arc<str>,
+        root: &str,
+        key: &'k str,
+    ) -> Result<(Partition, Option<&'k str>), IgnoreReason> {
         if let Some(known) = known
             && let Some(name) = key.strip_prefix(&*known.prefix)
             && !name.is_empty()
             && !name.contains('/')
         {
-            return Ok(ParsedKey { partition: known.clone(), flow_log_id: self.flow_log_id(name)? });
+            return Ok((known.clone(), self.flow_log_id(name)?));
         }
-        self.parse(bucket, root, key)
+        self.place(bucket, root, key)
     }
 
     /// Reads a key below a root. `root` ends with a slash or is empty.
     pub fn parse(&self, bucket: &Arc<str>, root: &str, key: &str) -> Result<ParsedKey, IgnoreReason> {
+        self.parse_beside(None, bucket, root, key)
+    }
+
+    fn place<'k>(
+        &self,
+        bucket: &Arc<str>,
+        root: &str,
+        key: &'k str,
+    ) -> Result<(Partition, Option<&'k str>), IgnoreReason> {
         if key.ends_with('/') {
             return Err(IgnoreReason::Folder);
         }
@@ -472,7 +493,7 @@ impl Dates {
         let start = captured.first_hour().ok_or(IgnoreReason::Foreign)?;
         let flow_log_id = self.flow_log_id(name)?;
         let prefix = Arc::from(&key[..key.len() - name.len()]);
-        Ok(ParsedKey { partition: Partition { bucket: bucket.clone(), prefix, start, span }, flow_log_id })
+        Ok((Partition { bucket: bucket.clone(), prefix, start, span }, flow_log_id))
     }
 
     /// AWS's daily layouts are its hourly ones without their last segment.
@@ -480,13 +501,11 @@ impl Dates {
         self.template.tail.iter().flat_map(Segment::tokens).any(|token| token == Token::Hour)
     }
 
-    fn flow_log_id(&self, name: &str) -> Result<Option<String>, IgnoreReason> {
+    fn flow_log_id<'k>(&self, name: &'k str) -> Result<Option<&'k str>, IgnoreReason> {
         match self.template.names {
-            Names::Free if name.ends_with(".gz") || name.ends_with(".parquet") => {
-                Ok(find_flow_log_id(name).map(str::to_owned))
-            }
+            Names::Free if name.ends_with(".gz") || name.ends_with(".parquet") => Ok(find_flow_log_id(name)),
             Names::Free => Err(IgnoreReason::Foreign),
-            Names::Aws => aws_flow_log_id(name).map(|id| Some(id.to_owned())).ok_or(IgnoreReason::Foreign),
+            Names::Aws => aws_flow_log_id(name).map(Some).ok_or(IgnoreReason::Foreign),
         }
     }
 }

@@ -9,10 +9,10 @@ use rusqlite::params;
 
 use super::{
     CommitReport, Ledger,
-    book::{Digest, Mark, OpenObject, OpenPartition, name_in},
+    book::{Digest, Mark, OpenPartition, name_in},
     error::{LedgerError, while_doing},
     load::stored,
-    objects::Print,
+    objects::Objects,
     rows::{Before, Target},
     sealed::SealedKind,
     totals::Totals,
@@ -53,9 +53,7 @@ impl Ledger {
         for (id, partition) in partitions {
             self.book.open(id, partition);
         }
-        for (digest, (print, object)) in objects {
-            self.book.objects.insert(digest, print, object);
-        }
+        self.book.objects.extend(objects);
         for (digest, mark) in quarantine {
             match mark {
                 Some(mark) => self.book.quarantine.insert(digest, mark),
@@ -78,7 +76,7 @@ impl Ledger {
 struct Changes {
     next: Snapshot,
     partitions: HashMap<i64, OpenPartition>,
-    objects: HashMap<Digest, (Print, OpenObject)>,
+    objects: Objects,
     quarantine: HashMap<Digest, Option<Mark>>,
     attempts: Vec<Digest>,
     series: HashMap<FlowKey, i64>,
@@ -95,7 +93,7 @@ pub(super) struct Draft<'a> {
     pub(super) partitions: HashMap<i64, OpenPartition>,
     pub(super) partition_ids: HashMap<Partition, i64>,
     pub(super) next_partition: i64,
-    pub(super) objects: HashMap<Digest, (Print, OpenObject)>,
+    pub(super) objects: Objects,
     pub(super) quarantine: HashMap<Digest, Option<Mark>>,
     pub(super) attempts: Vec<Digest>,
     report: CommitReport,
@@ -112,7 +110,7 @@ impl<'a> Draft<'a> {
             partitions: HashMap::new(),
             partition_ids: HashMap::new(),
             next_partition: ledger.book.next_partition,
-            objects: HashMap::new(),
+            objects: Objects::default(),
             quarantine: HashMap::new(),
             attempts: Vec::new(),
             report: CommitReport::default(),
@@ -181,8 +179,7 @@ impl<'a> Draft<'a> {
 
     fn before(&self, digest: Digest, id: &ObjectId, partition: &Partition) -> Result<Before, LedgerError> {
         let book = &self.ledger.book;
-        let draft = self.objects.get(&digest).map(|(_, object)| object);
-        let open = draft.or_else(|| book.objects.get(&digest)).cloned();
+        let open = self.objects.get(&digest).or_else(|| book.objects.get(&digest)).cloned();
         let mark = match self.quarantine.get(&digest) {
             Some(mark) => *mark,
             None => book.quarantine.get(&digest).copied(),
@@ -222,7 +219,7 @@ impl<'a> Draft<'a> {
         open.version = listed.version.as_deref().map(Box::from);
         open.size = listed.size;
         let print = self.ledger.book.objects.print(&listed.id);
-        self.objects.insert(digest, (print, open));
+        self.objects.insert(digest, print, open);
         self.count(ObjectOutcome::Mutated);
         Ok(())
     }

@@ -17,9 +17,12 @@ use super::Ledger;
 use super::book::{Digest, OpenObject};
 use crate::model::{IgnoreReason, Listed, ObjectId, ObjectOutcome, Partition};
 
+/// How far from the place of the one before an object is looked for.
+const NEAR: usize = 4;
+
 /// A key under the hash of this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Print(u64, u64);
+pub(super) struct Print(pub(super) u64, pub(super) u64);
 
 /// The hash of this process. What it makes of an input tells nothing of what it makes of another, so the two halves of a
 /// print are those of two inputs.
@@ -86,16 +89,32 @@ impl Objects {
         self.find(digest).map(|at| &mut self.entries[at].object)
     }
 
-    /// The object that a listing has exactly as it was settled: same key, same size, same version. `None` says nothing:
-    /// [`Self::get`] knows.
-    pub(super) fn unchanged(&self, listed: &Listed, print: Print) -> Option<&OpenObject> {
-        let of = |at: &u32| &self.entries[*at as usize];
-        let at = self.by_print.find(print.0, |at| of(at).print == print)?;
-        let object = &of(at).object;
+    /// The object that a listing has exactly as it was settled: same key, same size, same version. It is looked for near
+    /// a place first. `None` says nothing: [`Self::get`] knows.
+    pub(super) fn unchanged(
+        &self,
+        listed: &Listed,
+        print: Print,
+        near: usize,
+    ) -> Option<(usize, &OpenObject)> {
+        let at = self.find_print(print, near)?;
+        let object = &self.entries[at].object;
         let same = object.size == listed.size
             && object.version.is_some()
             && object.version.as_deref() == listed.version.as_deref();
-        same.then_some(object)
+        same.then_some((at, object))
+    }
+
+    /// Objects are read some at a time, so that neighbours in a listing are close to each other here. Looking there first
+    /// saves the way through the table, whose places are all over memory.
+    fn find_print(&self, print: Print, near: usize) -> Option<usize> {
+        let from = near.saturating_sub(NEAR).min(self.entries.len());
+        let until = near.saturating_add(NEAR).min(self.entries.len());
+        if let Some(after) = self.entries[from..until].iter().position(|entry| entry.print == print) {
+            return Some(from + after);
+        }
+        let found = self.by_print.find(print.0, |at| self.entries[*at as usize].print == print);
+        found.map(|at| *at as usize)
     }
 
     /// Adds or replaces an object.
@@ -106,6 +125,13 @@ impl Objects {
         }
         self.entries.push(Entry { digest, print, object });
         self.index(self.entries.len() - 1);
+    }
+
+    /// Adds or replaces all of `others`, in their order.
+    pub(super) fn extend(&mut self, others: Self) {
+        for Entry { digest, print, object } in others.entries {
+            self.insert(digest, print, object);
+        }
     }
 
     /// Drops the objects that do not pass.
@@ -165,11 +191,13 @@ impl Objects {
 pub struct Unchanged<'a> {
     objects: &'a Objects,
     folder: Option<(Partition, FolderPrint)>,
+    /// Where the next one is likely to be.
+    next: usize,
 }
 
 impl<'a> Unchanged<'a> {
     pub(super) fn of(objects: &'a Objects) -> Self {
-        Self { objects, folder: None }
+        Self { objects, folder: None, next: 0 }
     }
 
     /// What became of an object of `partition`, if it is in the ledger with the same size and version. `None` says
@@ -190,7 +218,9 @@ impl<'a> Unchanged<'a> {
                 self.folder.insert((partition.clone(), folder)).1.of(name)
             }
         };
-        self.objects.unchanged(listed, print).map(|object| (object.outcome, object.ignore))
+        let (at, object) = self.objects.unchanged(listed, print, self.next)?;
+        self.next = at + 1;
+        Some((object.outcome, object.ignore))
     }
 }
 

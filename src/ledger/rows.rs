@@ -89,7 +89,7 @@ impl Draft<'_> {
             version: listed.version.as_deref().map(Box::from),
         };
         let print = self.ledger.book.objects.print(&listed.id);
-        self.objects.insert(digest, (print, object));
+        self.objects.insert(digest, print, object);
         self.write_quarantine(digest, listed, name, place, before, target.why)
     }
 
