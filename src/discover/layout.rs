@@ -665,6 +665,57 @@ mod tests {
         }
     }
 
+    /// The same by the words of a text, slowly.
+    fn by_words(name: &str) -> Option<&str> {
+        fn region(text: &str) -> bool {
+            let words: Vec<&str> = text.split('-').collect();
+            let [area, middle @ .., last] = words.as_slice() else { return false };
+            let letters =
+                |word: &&str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
+            (3..=5).contains(&words.len())
+                && (2..=4).contains(&area.len())
+                && letters(area)
+                && middle.iter().all(letters)
+                && (1..=2).contains(&last.len())
+                && last.bytes().all(|byte| byte.is_ascii_digit())
+        }
+        let stem = name.strip_suffix(".log.gz").or_else(|| name.strip_suffix(".log.parquet"))?;
+        match *stem.split('_').collect::<Vec<_>>() {
+            [account, "vpcflowlogs", place, id, time, hash, ..]
+                if is_account(account)
+                    && region(place)
+                    && is_flow_log_id(id)
+                    && (time.len() == 14 && time.as_bytes()[8] == b'T' && time.ends_with('Z'))
+                    && !hash.is_empty() =>
+            {
+                Some(id)
+            }
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_name_is_read_as_its_words_say() {
+        let mut random = fastrand::Rng::with_seed(3);
+        let mut read = 0;
+        for round in 0..100_000 {
+            let mut name: Vec<char> = NAME.chars().collect();
+            for _ in 0..round % 3 {
+                let at = random.usize(0..name.len());
+                let one = random.choice(['_', '-', '.', 'a', '1', 'z', 'Z', 'T', 'é']).unwrap_or('_');
+                match random.u8(0..3) {
+                    0 => name[at] = one,
+                    1 => name.insert(at, one),
+                    _ => drop(name.remove(at)),
+                }
+            }
+            let name: String = name.into_iter().collect();
+            assert_eq!(aws_flow_log_id(&name), by_words(&name), "{name}");
+            read += usize::from(by_words(&name).is_some());
+        }
+        assert!((40_000..90_000).contains(&read), "{read} of them are names");
+    }
+
     #[test]
     fn regions_and_accounts() {
         for region in
