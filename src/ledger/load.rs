@@ -300,9 +300,10 @@ fn load_book(conn: &Connection) -> rusqlite::Result<Book> {
         };
         let version = row.get_ref(5)?.as_str_or_null()?.map(Box::from);
         let object = OpenObject { partition: id, size: unsigned(row, 2)?, outcome, ignore, version };
-        book.objects.insert(digest, print, object);
+        book.objects.add(digest, print, object);
         Ok(())
     })?;
+    book.objects.found();
     let sql = "SELECT p.bucket, p.prefix, q.name, p.id, q.retries
         FROM quarantine q JOIN partition p ON p.id = q.partition_id";
     each(conn, sql, [], |row| {

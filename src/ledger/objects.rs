@@ -127,6 +127,26 @@ impl Objects {
         self.index(self.entries.len() - 1);
     }
 
+    /// Adds an object that is not found before [`Self::found`]: tables that grow with every object of a large file would
+    /// be made many times over.
+    pub(super) fn add(&mut self, digest: Digest, print: Print, object: OpenObject) {
+        self.entries.push(Entry { digest, print, object });
+    }
+
+    /// Makes found what was added. Of an object that was added twice the last word holds.
+    pub(super) fn found(&mut self) {
+        self.by_digest = HashTable::with_capacity(self.entries.len());
+        self.by_print = HashTable::with_capacity(self.entries.len());
+        for at in 0..self.entries.len() {
+            if self.find(&self.entries[at].digest).is_some() {
+                let all = std::mem::take(self);
+                self.keyed = all.keyed.clone();
+                return self.extend(all);
+            }
+            self.index(at);
+        }
+    }
+
     /// Adds or replaces all of `others`, in their order.
     pub(super) fn extend(&mut self, others: Self) {
         for Entry { digest, print, object } in others.entries {

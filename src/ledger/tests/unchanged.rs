@@ -159,6 +159,28 @@ fn the_objects_are_a_map() {
 }
 
 #[test]
+fn what_was_added_at_once_is_found_and_once() {
+    for twice in [None, Some(9), Some(0)] {
+        let mut objects = Objects::default();
+        for number in (0..100).chain(twice) {
+            let size = if number == 9 { objects.iter().count() as u64 } else { number };
+            let print = objects.print(&id(number));
+            objects.add(Digest::of(&id(number)), print, OpenObject { size, ..object(number) });
+        }
+        objects.found();
+        assert_eq!(objects.iter().count(), 100);
+        for number in 0..100 {
+            let known = objects.get(&Digest::of(&id(number))).unwrap().clone();
+            let last = if twice == Some(9) && number == 9 { 100 } else { number };
+            assert_eq!(known.size, last);
+            let version = known.version.as_deref().map(str::to_owned);
+            let listed = Listed { id: id(number), size: known.size, version };
+            assert!(objects.unchanged(&listed, objects.print(&listed.id), 0).is_some());
+        }
+    }
+}
+
+#[test]
 fn a_print_is_of_bucket_and_key_and_of_this_process_only() {
     let (mine, another) = (Objects::default(), Objects::default());
     let whole = mine.print(&id(5));
