@@ -170,9 +170,13 @@ fn all_of(bytes: u64) -> Vec<Range<u64>> {
 mod tests {
     #![allow(clippy::single_range_in_vec_init, reason = "lists of ranges, some with one")]
 
-    use std::sync::Mutex;
+    use std::{
+        sync::{Mutex, mpsc},
+        time::Duration,
+    };
 
     use async_trait::async_trait;
+    use tokio::runtime::Handle;
 
     use super::*;
     use crate::{
@@ -191,6 +195,8 @@ mod tests {
         /// Requests that are answered.
         fail_after: usize,
         asked: Mutex<Vec<Range<u64>>>,
+        /// Where else each request is told of.
+        told: Option<mpsc::Sender<Range<u64>>>,
     }
 
     #[async_trait]
@@ -208,6 +214,9 @@ mod tests {
                 return Err(StoreError { operation, target, reason: FailureReason::Changed, source: None });
             }
             asked.push(range.clone());
+            if let Some(told) = &self.told {
+                told.send(range.clone()).unwrap();
+            }
             Ok(self.bytes.slice(range.start as usize..range.end as usize - self.short_by))
         }
     }
@@ -215,7 +224,8 @@ mod tests {
     fn store_of(bytes: Bytes) -> (OneObject, Listed) {
         let id = ObjectId { bucket: "s3://bucket".into(), key: "key".to_string() };
         let listed = Listed { id, size: bytes.len() as u64, version: Some("v1".to_string()) };
-        (OneObject { bytes, short_by: 0, fail_after: usize::MAX, asked: Mutex::default() }, listed)
+        let (short_by, fail_after, asked) = (0, usize::MAX, Mutex::default());
+        (OneObject { bytes, short_by, fail_after, asked, told: None }, listed)
     }
 
     async fn fetched(bytes: Bytes) -> (Fetched, Vec<Range<u64>>) {
@@ -366,6 +376,67 @@ mod tests {
             assert!(parts.bytes_fetched() <= listed.size + limits::FOOTER_BYTES);
             assert!(parts.failure().is_none());
         }
+    }
+
+    /// Reads the first batch only, and waits for a request of what is behind a place.
+    async fn asked_ahead(file: Bytes, behind: u64) -> Range<u64> {
+        let (mut store, listed) = store_of(file);
+        assert!(listed.size > limits::IN_PARTS_BYTES, "{}", listed.size);
+        let (told, requests) = mpsc::channel();
+        store.told = Some(told);
+        let store: Arc<dyn ObjectStore> = Arc::new(store);
+        let fetched = fetch_or_begin(&store, &listed, u64::MAX).await.unwrap();
+        requests.recv().expect("the end of the object");
+        let reading = tokio::task::spawn_blocking(move || {
+            let mut reader =
+                Reader::open(fetched.input, &DecodeLimits { decompressed_bytes: 1 << 30 }).unwrap();
+            reader.next_batch().unwrap().expect("rows");
+            let next = || requests.recv_timeout(Duration::from_secs(60)).expect("a request");
+            std::iter::repeat_with(next).find(|range| range.start >= behind).expect("it has no end")
+        });
+        reading.await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_comes_next_is_on_its_way_while_a_part_is_decoded() {
+        let text = "srcaddr dstaddr bytes\n".to_owned() + &"10.0.0.1 10.0.0.2 7\n".repeat(1 << 20);
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
+        std::io::Write::write_all(&mut gzip, text.as_bytes()).unwrap();
+        let next = asked_ahead(gzip.finish().unwrap().into(), 1).await;
+        assert_eq!(next, limits::PART_BYTES..2 * limits::PART_BYTES);
+        // Two row groups of the same size.
+        let parquet = padded_log(200_000, 200, 100_000, 0);
+        let half = parquet.len() as u64 / 2;
+        let next = asked_ahead(parquet, half - limits::FOOTER_BYTES).await;
+        assert!(next.end - next.start > limits::FOOTER_BYTES, "{next:?}");
+    }
+
+    #[tokio::test]
+    async fn what_is_too_much_is_waited_for() {
+        let (store, listed) = store_of(vec![0; 32 << 20].into());
+        let (told, requests) = mpsc::channel();
+        let store: Arc<dyn ObjectStore> = Arc::new(OneObject { told: Some(told), ..store });
+        let Fetched { parts, .. } = fetch_or_begin(&store, &listed, u64::MAX).await.unwrap();
+        let parts = parts.expect("a large object");
+        let most = limits::AHEAD_BYTES;
+        let asked = tokio::task::spawn_blocking(move || {
+            use crate::decode::Parts as _;
+            let last = 4 * most - limits::PART_BYTES..4 * most - limits::FOOTER_BYTES;
+            // Whatever was begun has been when one more task ends.
+            let begun = || Handle::current().block_on(tokio::spawn(async {})).unwrap();
+            parts.expect(&[0..most, most..2 * most]);
+            begun();
+            // Small, and there already.
+            parts.expect(&[0..10, 4 * most - limits::FOOTER_BYTES..4 * most]);
+            begun();
+            parts.expect(std::slice::from_ref(&last));
+            begun();
+            assert_eq!(parts.get(last.clone()).map(|bytes| bytes.len() as u64), Some(last.end - last.start));
+            let asked: Vec<_> = requests.try_iter().collect();
+            (asked, last)
+        });
+        let (asked, last) = asked.await.unwrap();
+        assert_eq!(asked, [listed.size - limits::FOOTER_BYTES..listed.size, last]);
     }
 
     #[tokio::test]

@@ -62,6 +62,9 @@ pub const HOUR_SETTLES_AFTER: Duration = Duration::from_secs(30 * 60);
 /// How often the process may die while decoding an object before the object is set aside.
 pub const DECODE_ATTEMPTS: u32 = 3;
 
+/// How far threads that decode stand behind all others of the process: a tenth of their share when both want to run.
+pub const DECODE_NICENESS: i32 = 10;
+
 /// Bytes up to which an object is fetched whole: a second round trip costs more than the bytes it could save.
 pub const WHOLE_OBJECT_BYTES: u64 = 1 << 20;
 
@@ -74,6 +77,16 @@ pub const IN_PARTS_BYTES: u64 = 8 << 20;
 
 /// Bytes of an object that is read in parts that are asked for at a time, where not a row group says how many.
 pub const PART_BYTES: u64 = 1 << 20;
+
+/// Bytes of such an object that are fetched while those before them are decoded. A larger row group is waited for.
+pub const AHEAD_BYTES: u64 = 8 << 20;
+
+/// Buffers of parts of files that are kept for the next parts, and how large one may be.
+pub const SPARE_BUFFERS: usize = 4;
+/// See [`SPARE_BUFFERS`].
+pub const SPARE_BYTES: usize = 8 << 20;
+/// Room in such a buffer is a multiple of this.
+pub const SPARE_STEP_BYTES: usize = 64 << 10;
 
 /// A gap between two wanted ranges that is fetched along rather than paid for with another request.
 pub const COALESCE_GAP_BYTES: u64 = 128 << 10;
@@ -247,6 +260,11 @@ pub const SEALED_CACHE_HASHES: usize = 1 << 20;
 /// Partitions for which it is remembered which sealed partitions lie at or above them.
 pub const SEALED_CACHE_PARTITIONS: usize = 4_096;
 
+/// Hashes of sealed objects that the row of a day holds for its hours: 256 an hour. Sealing an hour rewrites that row, 96 KiB
+/// at the most. Hours that do not fit have rows of their own, which cost some 300 bytes and a part of a page: little beside
+/// 256 hashes, much beside twelve.
+pub const SEALED_DAY_HASHES: usize = 24 * 256;
+
 /// Partitions sealed in one transaction, so that a commit does not wait long behind it.
 pub const SEAL_PARTITIONS: usize = 64;
 
@@ -375,6 +393,7 @@ const _: () = assert!(FOOTER_BYTES < WHOLE_OBJECT_BYTES && FOOTER_BYTES < PART_B
 const _: () = assert!(WHOLE_OBJECT_BYTES < IN_PARTS_BYTES);
 const _: () = assert!((PARQUET_PAGE_BYTES as u64) < PARQUET_OPEN_BYTES);
 const _: () = assert!(HEADER_BYTES <= RESPONSE_CHUNK);
+const _: () = assert!(SEALED_DAY_HASHES < SEALED_CACHE_HASHES);
 
 const _: () = assert!(POLL_INTERVAL.end().as_secs() < LOOKBACK.start().as_secs());
 const _: () = assert!(BUDGET_USD < i64::MAX as u64 / 1_000_000_000);

@@ -168,8 +168,9 @@ fn local_folders(config: &Config) -> usize {
     config.sources.iter().filter(|source| matches!(source.location, Location::Local { .. })).count()
 }
 
-/// Two workers serve and wait; the blocking pool decodes and writes the ledger. Its threads come and go with the work,
-/// which `ingest.concurrency` bounds; a reload may raise that. Folders that do not answer hold their threads for ever.
+/// Two workers serve and wait; the blocking pool writes the ledger and reads files; the pipeline decodes on threads of
+/// its own. Threads come and go with the work, which `ingest.concurrency` bounds; a reload may raise that. Folders that
+/// do not answer hold their threads for ever.
 fn runtime(local_folders: usize) -> Result<Runtime, AppError> {
     let concurrency = usize::try_from(*limits::CONCURRENCY.end()).unwrap_or(usize::MAX);
     let folders = local_folders + limits::RELOADED_FOLDERS;

@@ -32,6 +32,10 @@ pub trait Parts: fmt::Debug + Send + Sync {
     /// The bytes of a range inside the object. `None`: they cannot be had. Why is known to whoever made this, who must
     /// not believe what is read from then on.
     fn get(&self, range: Range<u64>) -> Option<Bytes>;
+
+    /// Says which ranges will be asked for next, so that they can be on their way by then. What was said before is
+    /// wanted no more. It may be left undone.
+    fn expect(&self, _ranges: &[Range<u64>]) {}
 }
 
 /// Some ranges of an object. They may touch, they do not overlap.
@@ -104,20 +108,19 @@ impl Input {
 
     /// These ranges of an object that is read in parts, as one that is in memory; one that is there stays as it is. `None`
     /// when they cannot be had.
-    pub(super) fn load(&self, mut ranges: Vec<Range<u64>>) -> Option<Self> {
+    pub(super) fn load(&self, ranges: Vec<Range<u64>>) -> Option<Self> {
         let Self::Parts(_) = self else { return Some(self.clone()) };
-        ranges.sort_by_key(|range| range.start);
-        let mut requests: Vec<Range<u64>> = Vec::new();
-        for range in ranges {
-            match requests.last_mut() {
-                Some(last) if range.start <= last.end.saturating_add(limits::COALESCE_GAP_BYTES) => {
-                    last.end = last.end.max(range.end);
-                }
-                _ => requests.push(range),
-            }
-        }
-        let chunks = requests.into_iter().map(|range| Some((range.start, self.range(range)?)));
+        let chunks = coalesced(ranges).into_iter().map(|range| Some((range.start, self.range(range)?)));
         Some(Self::Sparse(SparseBytes { len: self.len(), chunks: chunks.collect::<Option<_>>()? }))
+    }
+
+    /// Says that these ranges will be loaded next. Those that are outside the object are told of when they are.
+    pub(super) fn expect(&self, ranges: Vec<Range<u64>>) {
+        if let Self::Parts(parts) = self
+            && ranges.iter().all(|range| range.start <= range.end && range.end <= self.len())
+        {
+            parts.expect(&coalesced(ranges));
+        }
     }
 
     /// Whether it is fetched as it is read.
@@ -140,6 +143,21 @@ impl Input {
     pub fn reader(&self, offset: u64) -> InputReader {
         InputReader { input: self.clone(), offset, at_hand: Bytes::new() }
     }
+}
+
+/// The requests for some ranges: small gaps are fetched along.
+fn coalesced(mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
+    ranges.sort_by_key(|range| range.start);
+    let mut requests: Vec<Range<u64>> = Vec::new();
+    for range in ranges {
+        match requests.last_mut() {
+            Some(last) if range.start <= last.end.saturating_add(limits::COALESCE_GAP_BYTES) => {
+                last.end = last.end.max(range.end);
+            }
+            _ => requests.push(range),
+        }
+    }
+    requests
 }
 
 /// Reads an [`Input`] in order.
@@ -168,8 +186,15 @@ impl io::BufRead for InputReader {
                 Input::Whole(bytes) => usize::try_from(self.offset).ok().map(|offset| bytes.slice(offset..)),
                 Input::Sparse(sparse) => sparse.from(self.offset),
                 Input::Parts(_) => {
-                    let end = self.offset.saturating_add(limits::PART_BYTES).min(self.input.len());
-                    self.input.range(self.offset..end)
+                    let part =
+                        |from: u64| from..from.saturating_add(limits::PART_BYTES).min(self.input.len());
+                    let this = part(self.offset);
+                    let next = part(this.end);
+                    let bytes = self.input.range(this);
+                    if !next.is_empty() {
+                        self.input.expect(std::iter::once(next).collect());
+                    }
+                    bytes
                 }
             };
             self.at_hand = next.ok_or_else(|| io::Error::other(hole(self.offset)))?;

@@ -284,17 +284,24 @@ impl ParquetReader {
         if !self.input.is_in_parts() {
             return Ok(());
         }
-        let group = self.meta.row_group(self.next_group);
-        let chunks = self.plan.leaves.iter().map(|leaf| guard::chunk_range(group.column(*leaf)));
         let missing = || refuse(QuarantineReason::Corrupt, "a row group is not there");
-        let ranges = chunks.collect::<Option<Vec<_>>>().ok_or_else(missing)?;
-        // The one before goes first: there is never more than one.
+        let ranges = self.ranges(self.next_group).ok_or_else(missing)?;
+        // The one before goes first: there is never more than one, and one on its way.
         self.group = Input::Whole(Bytes::new());
         self.group = self.input.load(ranges).ok_or_else(missing)?;
+        if let Some(next) = self.ranges(self.next_group + 1) {
+            self.input.expect(next);
+        }
         self.usual.resize(self.next_group, false);
         let usual = self.guard.check(&self.meta, self.next_group, &self.plan.leaves, &self.group)?;
         self.usual.push(usual);
         Ok(())
+    }
+
+    /// Where the columns of a row group are; `None` if there is no such group, or it is nowhere.
+    fn ranges(&self, group: usize) -> Option<Vec<Range<u64>>> {
+        let group = self.meta.row_groups().get(group)?;
+        self.plan.leaves.iter().map(|leaf| guard::chunk_range(group.column(*leaf))).collect()
     }
 
     /// One reader per row group: a batch never spans two dictionaries, which would have to be merged.

@@ -119,16 +119,20 @@ struct Shown {
 }
 
 impl Shown {
-    fn show(&mut self, snapshot: Arc<Snapshot>) {
-        // After a cycle without a commit it is the same one, and its texts stay.
-        if self.snapshot.as_ref().is_none_or(|shown| !Arc::ptr_eq(shown, &snapshot)) {
+    fn show(&mut self, snapshot: Arc<Snapshot>, texts: FlowTexts) {
+        if !self.is_showing(&snapshot) {
             self.snapshot = Some(snapshot);
-            self.texts = Arc::default();
+            self.texts = Arc::new(texts);
         }
     }
 
+    /// After a cycle without a commit it is the same one, and its texts stay.
+    fn is_showing(&self, snapshot: &Arc<Snapshot>) -> bool {
+        self.snapshot.as_ref().is_some_and(|shown| Arc::ptr_eq(shown, snapshot))
+    }
+
     /// The flow families; `None` while no state is loaded.
-    fn flows(&self, format: Format) -> Option<&Rendered> {
+    fn flows(&self, format: Format) -> Option<&Arc<Rendered>> {
         self.snapshot.as_ref().map(|snapshot| self.texts.of(snapshot, format))
     }
 }
@@ -148,7 +152,7 @@ impl Exposition {
         let mut shown = self.shown_mut();
         shown.fixed = Arc::new(fixed);
         if let Some(snapshot) = snapshot {
-            shown.show(snapshot);
+            shown.show(snapshot, FlowTexts::default());
         }
     }
 
@@ -157,9 +161,14 @@ impl Exposition {
         self.own().observe(event, at);
     }
 
-    /// Shows this state from now on.
+    /// Shows this state from now on. If the one before was scraped, the next scrape finds this one's text: until it is
+    /// made the one before is shown, and none has to wait.
     pub fn publish(&self, snapshot: Arc<Snapshot>) {
-        self.shown_mut().show(snapshot);
+        let before = self.shown();
+        if !before.is_showing(&snapshot) {
+            let texts = before.texts.made_of(&snapshot);
+            self.shown_mut().show(snapshot, texts);
+        }
     }
 
     /// Whether the state is loaded and has had its first full scan.
@@ -169,19 +178,22 @@ impl Exposition {
 
     /// One scrape.
     pub fn render(&self, now: Timestamp, format: Format) -> String {
+        let (flows, rest) = self.parts(now, format);
+        flows.map_or_else(String::new, |flows| flows.text.clone()) + &rest
+    }
+
+    /// The same as what is shared with all scrapes of a commit, and what follows it.
+    fn parts(&self, now: Timestamp, format: Format) -> (Option<Arc<Rendered>>, String) {
         let shown = self.shown();
         let rest = self.rest(&shown, now, format);
-        match shown.flows(format) {
-            Some(flows) => [flows.text.as_str(), &rest].concat(),
-            None => rest,
-        }
+        (shown.flows(format).cloned(), rest)
     }
 
     /// One scrape, compressed.
     pub fn render_gzip(&self, now: Timestamp, format: Format) -> Vec<u8> {
         let shown = self.shown();
         let rest = self.rest(&shown, now, format);
-        let nothing = Rendered::default();
+        let nothing = Arc::default();
         format::gzip(shown.flows(format).unwrap_or(&nothing).deflated(), rest.as_bytes())
     }
 

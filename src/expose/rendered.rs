@@ -34,21 +34,34 @@ impl Rendered {
 /// A snapshot with its texts.
 #[derive(Debug, Default)]
 pub(super) struct FlowTexts {
-    openmetrics: OnceLock<Rendered>,
-    text: OnceLock<Rendered>,
+    openmetrics: OnceLock<Arc<Rendered>>,
+    text: OnceLock<Arc<Rendered>>,
 }
 
 impl FlowTexts {
+    /// Those of another snapshot, as far as these have been asked for.
+    pub(super) fn made_of(&self, snapshot: &Arc<Snapshot>) -> Self {
+        let texts = Self::default();
+        let asked = [(Format::OpenMetrics, &self.openmetrics), (Format::Text, &self.text)];
+        for (format, asked) in asked.into_iter().filter_map(|(format, text)| Some((format, text.get()?))) {
+            let made = texts.of(snapshot, format);
+            if asked.deflated.get().is_some() {
+                made.deflated();
+            }
+        }
+        texts
+    }
+
     /// Of the snapshot that these texts belong to, which is always the same one. Whoever comes while it is being made
     /// waits for it.
-    pub(super) fn of(&self, snapshot: &Arc<Snapshot>, format: Format) -> &Rendered {
+    pub(super) fn of(&self, snapshot: &Arc<Snapshot>, format: Format) -> &Arc<Rendered> {
         let openmetrics = || {
             self.openmetrics.get_or_init(|| {
                 let mut registry = Registry::default();
                 registry.register_collector(Box::new(Flows(snapshot.clone())));
                 let mut text = encoded(&registry);
                 text.truncate(text.len() - END.len());
-                Rendered { text, deflated: OnceLock::new() }
+                Arc::new(Rendered { text, deflated: OnceLock::new() })
             })
         };
         match format {
@@ -61,7 +74,7 @@ impl FlowTexts {
                         format::text_from_openmetrics(&Self::default().of(snapshot, Format::OpenMetrics).text)
                     }
                 };
-                Rendered { text, deflated: OnceLock::new() }
+                Arc::new(Rendered { text, deflated: OnceLock::new() })
             }),
         }
     }
@@ -103,6 +116,26 @@ mod tests {
             assert!(!first.text.contains(END));
             let again = texts.of(&snapshot, format);
             assert!(std::ptr::eq(first, again) && std::ptr::eq(first.deflated(), again.deflated()));
+        }
+    }
+
+    #[test]
+    fn what_was_asked_for_is_made_again_and_no_more() {
+        let made = |texts: &FlowTexts| {
+            [&texts.openmetrics, &texts.text].map(|text| text.get().map(|text| text.deflated.get().is_some()))
+        };
+        let texts = FlowTexts::default();
+        assert_eq!(made(&texts.made_of(&snapshot(1))), [None, None]);
+        texts.of(&snapshot(1), Format::Text);
+        assert_eq!(made(&texts.made_of(&snapshot(2))), [None, Some(false)]);
+        texts.of(&snapshot(1), Format::OpenMetrics).deflated();
+        let next = texts.made_of(&snapshot(2));
+        assert_eq!(made(&next), [Some(true), Some(false)]);
+        for format in [Format::Text, Format::OpenMetrics] {
+            assert_eq!(
+                next.of(&snapshot(2), format).text,
+                FlowTexts::default().of(&snapshot(2), format).text
+            );
         }
     }
 

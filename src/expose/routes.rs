@@ -26,6 +26,7 @@ use super::{
     Readiness, Site,
     format::{self, Format},
     landing,
+    rendered::Rendered,
     scrapes::{Place, Scrapes},
     web::Verdict,
 };
@@ -156,7 +157,10 @@ async fn metrics(
     let mut response = if gzip {
         page(StatusCode::OK, format.content_type(), site.exposition.render_gzip(now, format))
     } else {
-        page(StatusCode::OK, format.content_type(), site.exposition.render(now, format))
+        let (flows, rest) = site.exposition.parts(now, format);
+        let mut response = page(StatusCode::OK, format.content_type(), rest);
+        response.body_mut().flows = flows;
+        response
     };
     if gzip {
         response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
@@ -185,7 +189,7 @@ fn list(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
 }
 
 fn page(status: StatusCode, content_type: &'static str, body: impl Into<Vec<u8>>) -> Response<Chunks> {
-    let mut response = Response::new(Chunks { data: body.into(), sent: 0, place: None });
+    let mut response = Response::new(Chunks { flows: None, rest: body.into(), sent: 0, place: None });
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -196,10 +200,25 @@ fn page(status: StatusCode, content_type: &'static str, body: impl Into<Vec<u8>>
 /// must not keep the whole body alive.
 #[derive(Debug)]
 pub(super) struct Chunks {
-    data: Vec<u8>,
+    /// Shared with other scrapes, so that nobody keeps a copy of it.
+    flows: Option<Arc<Rendered>>,
+    /// What follows.
+    rest: Vec<u8>,
     sent: usize,
     /// Given back when the last piece is handed over, or the connection ends.
     place: Option<Place>,
+}
+
+impl Chunks {
+    /// What has not been sent, as far as it is in one place.
+    fn next(&self) -> &[u8] {
+        let flows = self.flows.as_ref().map_or(&[][..], |flows| flows.text.as_bytes());
+        if self.sent < flows.len() { &flows[self.sent..] } else { &self.rest[self.sent - flows.len()..] }
+    }
+
+    fn left(&self) -> usize {
+        self.flows.as_ref().map_or(0, |flows| flows.text.len()) + self.rest.len() - self.sent
+    }
 }
 
 impl Body for Chunks {
@@ -210,20 +229,20 @@ impl Body for Chunks {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        if self.sent == self.data.len() {
+        if self.is_end_stream() {
             return Poll::Ready(None);
         }
-        let end = self.data.len().min(self.sent + limits::RESPONSE_CHUNK);
-        let piece = Bytes::copy_from_slice(&self.data[self.sent..end]);
-        self.sent = end;
+        let next = self.next();
+        let piece = Bytes::copy_from_slice(&next[..next.len().min(limits::RESPONSE_CHUNK)]);
+        self.sent += piece.len();
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.sent == self.data.len()
+        self.left() == 0
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact((self.data.len() - self.sent) as u64)
+        SizeHint::with_exact(self.left() as u64)
     }
 }

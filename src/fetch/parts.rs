@@ -1,8 +1,8 @@
 //! A large object in parts, each fetched when it is decoded.
 //!
 //! The end is fetched at once: it says whether the object is still the one that was listed, and has the footer. All
-//! else blocks the thread that decodes. Invariant: after the first failure nothing more is given out, and the failure
-//! is kept: what was decoded up to then is worth nothing.
+//! else blocks the thread that decodes, but for what that thread has said it will want next. Invariant: after the first
+//! failure nothing more is given out, and the failure is kept: what was decoded up to then is worth nothing.
 
 use std::{
     fmt,
@@ -14,7 +14,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::{runtime::Handle, time::timeout};
+use tokio::{runtime::Handle, task::JoinHandle, time::timeout};
 
 use super::exactly;
 use crate::{
@@ -26,49 +26,41 @@ use crate::{
 
 /// An object that is fetched as it is read.
 pub struct ObjectParts {
-    store: Arc<dyn ObjectStore>,
-    listed: Listed,
+    requests: Arc<Requests>,
     runtime: Handle,
     /// The end of the object.
     tail: Bytes,
     /// What was fetched last of what is small: where it begins, and its bytes.
     last: Mutex<(u64, Bytes)>,
-    fetched: AtomicU64,
+    /// What was said to be wanted next. At most [`limits::AHEAD_BYTES`], which nobody waits for yet.
+    ahead: Mutex<Vec<Ahead>>,
     failure: OnceLock<StoreError>,
 }
 
-impl ObjectParts {
-    /// Fetches the end of an object of more than [`limits::FOOTER_BYTES`].
-    pub(super) async fn begin(store: Arc<dyn ObjectStore>, listed: &Listed) -> Result<Self, StoreError> {
-        let start = listed.size.saturating_sub(limits::FOOTER_BYTES);
-        let size = listed.size - start;
-        let tail = exactly(store.get(listed, Some(start..listed.size)).await?, size, listed)?;
-        Ok(Self {
-            store,
-            listed: listed.clone(),
-            runtime: Handle::current(),
-            tail,
-            last: Mutex::default(),
-            fetched: AtomicU64::new(size),
-            failure: OnceLock::new(),
-        })
-    }
+/// One part that is being fetched before it is asked for. Ends with the object.
+struct Ahead {
+    range: Range<u64>,
+    task: JoinHandle<Result<Bytes, StoreError>>,
+}
 
-    /// Bytes fetched so far.
-    pub fn bytes_fetched(&self) -> u64 {
-        self.fetched.load(Ordering::Relaxed)
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        self.task.abort();
     }
+}
 
-    /// Why a part could not be had.
-    pub fn failure(&self) -> Option<&StoreError> {
-        self.failure.get()
-    }
+/// What fetches the parts of one object.
+struct Requests {
+    store: Arc<dyn ObjectStore>,
+    listed: Listed,
+    fetched: AtomicU64,
+}
 
-    fn fetch(&self, range: Range<u64>) -> Result<Bytes, StoreError> {
+impl Requests {
+    async fn part(&self, range: Range<u64>) -> Result<Bytes, StoreError> {
         let size = range.end - range.start;
-        let request =
-            async { timeout(limits::OBJECT_DEADLINE, self.store.get(&self.listed, Some(range))).await };
-        let answer = self.runtime.block_on(request).unwrap_or_else(|_| {
+        let request = self.store.get(&self.listed, Some(range));
+        let answer = timeout(limits::OBJECT_DEADLINE, request).await.unwrap_or_else(|_| {
             Err(StoreError {
                 operation: Operation::Get,
                 target: self.listed.id.to_string(),
@@ -82,9 +74,54 @@ impl ObjectParts {
     }
 }
 
+impl ObjectParts {
+    /// Fetches the end of an object of more than [`limits::FOOTER_BYTES`].
+    pub(super) async fn begin(store: Arc<dyn ObjectStore>, listed: &Listed) -> Result<Self, StoreError> {
+        let start = listed.size.saturating_sub(limits::FOOTER_BYTES);
+        let requests = Requests { store, listed: listed.clone(), fetched: AtomicU64::new(0) };
+        Ok(Self {
+            tail: requests.part(start..listed.size).await?,
+            requests: Arc::new(requests),
+            runtime: Handle::current(),
+            last: Mutex::default(),
+            ahead: Mutex::default(),
+            failure: OnceLock::new(),
+        })
+    }
+
+    /// Bytes fetched so far.
+    pub fn bytes_fetched(&self) -> u64 {
+        self.requests.fetched.load(Ordering::Relaxed)
+    }
+
+    /// Why a part could not be had.
+    pub fn failure(&self) -> Option<&StoreError> {
+        self.failure.get()
+    }
+
+    /// What is there of it without a request.
+    fn at_hand(&self, last: &(u64, Bytes), range: &Range<u64>) -> Option<Bytes> {
+        let tail_start = self.object_len() - self.tail.len() as u64;
+        [(tail_start, &self.tail), (last.0, &last.1)].into_iter().find_map(|(start, bytes)| {
+            let inside = start <= range.start && range.end <= start + bytes.len() as u64;
+            inside.then(|| bytes.slice((range.start - start) as usize..(range.end - start) as usize))
+        })
+    }
+
+    /// What was expected, once it has come.
+    fn expected(&self, range: &Range<u64>) -> Option<Result<Bytes, StoreError>> {
+        let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = ahead.iter().position(|part| part.range == *range)?;
+        let mut part = ahead.swap_remove(at);
+        drop(ahead);
+        // A task that ended with the runtime or in a panic has no answer: the next request shows it again.
+        self.runtime.block_on(&mut part.task).ok()
+    }
+}
+
 impl Parts for ObjectParts {
     fn object_len(&self) -> u64 {
-        self.listed.size
+        self.requests.listed.size
     }
 
     fn get(&self, range: Range<u64>) -> Option<Bytes> {
@@ -92,18 +129,19 @@ impl Parts for ObjectParts {
             return None;
         }
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let tail_start = self.listed.size - self.tail.len() as u64;
-        for (start, bytes) in [(tail_start, &self.tail), (last.0, &last.1)] {
-            if start <= range.start && range.end <= start + bytes.len() as u64 {
-                return Some(bytes.slice((range.start - start) as usize..(range.end - start) as usize));
-            }
+        if let Some(bytes) = self.at_hand(&last, &range) {
+            return Some(bytes);
         }
-        // A few bytes are where reading begins. Whoever jumps back and forth gets no more of them than the object has.
-        let end = range.end.max(range.start.saturating_add(limits::PART_BYTES)).min(self.listed.size);
         let size = (range.end - range.start) as usize;
-        let ahead = size < limits::FOOTER_BYTES as usize && self.bytes_fetched() <= self.listed.size;
-        let wanted = if ahead { range.start..end } else { range.clone() };
-        match self.fetch(wanted) {
+        let answer = self.expected(&range).unwrap_or_else(|| {
+            // A few bytes are where reading begins. Whoever jumps back and forth gets no more of them than the object
+            // has.
+            let small = is_small(&range) && self.bytes_fetched() <= self.object_len();
+            let end = range.end.max(range.start.saturating_add(limits::PART_BYTES)).min(self.object_len());
+            let wanted = if small { range.start..end } else { range.clone() };
+            self.runtime.block_on(self.requests.part(wanted))
+        });
+        match answer {
             Ok(bytes) => {
                 let part = bytes.slice(..size);
                 *last = if bytes.len() > size { (range.start, bytes) } else { (0, Bytes::new()) };
@@ -116,10 +154,32 @@ impl Parts for ObjectParts {
             }
         }
     }
+
+    fn expect(&self, ranges: &[Range<u64>]) {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        ahead.clear();
+        let size = ranges.iter().fold(0_u64, |sum, range| sum.saturating_add(range.end - range.start));
+        if size > limits::AHEAD_BYTES {
+            return;
+        }
+        // Small ones are had together when the first of them is asked for.
+        let wanted = ranges.iter().filter(|range| !is_small(range) && self.at_hand(&last, range).is_none());
+        ahead.extend(wanted.map(|range| {
+            let (requests, wanted) = (Arc::clone(&self.requests), range.clone());
+            let task = self.runtime.spawn(async move { requests.part(wanted).await });
+            Ahead { range: range.clone(), task }
+        }));
+    }
+}
+
+/// So small that those after it are fetched along.
+fn is_small(range: &Range<u64>) -> bool {
+    range.end - range.start < limits::FOOTER_BYTES
 }
 
 impl fmt::Debug for ObjectParts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ObjectParts").field(&self.listed.id).finish()
+        f.debug_tuple("ObjectParts").field(&self.requests.listed.id).finish()
     }
 }

@@ -207,13 +207,36 @@ impl Ledger {
         if let Some(known) = known {
             return Ok(known);
         }
+        self.insert_partition(partition, source, next_id, true)?;
+        Ok((next_id, source))
+    }
+
+    pub(super) fn insert_partition(
+        &self,
+        partition: &Partition,
+        source: i64,
+        id: i64,
+        open: bool,
+    ) -> rusqlite::Result<()> {
+        let (start, span) = (partition.start.start().0, span_hours(partition.span));
         self.conn
             .prepare_cached(
                 "INSERT INTO partition (id, source_id, bucket, prefix, start, span_hours, open, quarantined)
-                 VALUES (?, ?, ?, ?, ?, ?, 1, 0)",
+                 VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
             )?
-            .execute(params![next_id, source, partition.bucket, partition.prefix, start, span])?;
-        Ok((next_id, source))
+            .execute(params![id, source, partition.bucket, partition.prefix, start, span, open])
+            .map(drop)
+    }
+
+    /// The id of a partition, open or not.
+    pub(super) fn partition_row(&self, partition: &Partition) -> rusqlite::Result<Option<i64>> {
+        let (start, span) = (partition.start.start().0, span_hours(partition.span));
+        self.conn
+            .prepare_cached(
+                "SELECT id FROM partition WHERE bucket = ? AND prefix = ? AND start = ? AND span_hours = ?",
+            )?
+            .query_row(params![partition.bucket, partition.prefix, start, span], |row| row.get(0))
+            .optional()
     }
 
     /// A partition that is not open.

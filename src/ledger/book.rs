@@ -108,6 +108,23 @@ pub(super) fn is_outside(partition: &Partition) -> bool {
     partition.start == Hour(0) && partition.span == PartitionSpan::Day
 }
 
+/// The day that an hourly partition lies in, where its folder is one of the day's: the last part of its prefix has
+/// the digits of the hour and no others, as `10/` or `hour=10/`, so the date is in what comes before it.
+pub(super) fn day_of(partition: &Partition) -> Option<Partition> {
+    let path = partition.prefix.strip_suffix('/')?;
+    let above = path.rfind('/')? + 1;
+    let digits: String = path[above..].chars().filter(char::is_ascii_digit).collect();
+    let hour = partition.start.0.rem_euclid(24);
+    let day = Partition {
+        bucket: partition.bucket.clone(),
+        prefix: path[..above].into(),
+        start: Hour(partition.start.0 - hour),
+        span: PartitionSpan::Day,
+    };
+    let is_its = partition.span == PartitionSpan::Hour && digits == format!("{hour:02}");
+    (is_its && !is_outside(&day)).then_some(day)
+}
+
 /// Hours of a span, as the file has it.
 pub(super) fn span_hours(span: PartitionSpan) -> i64 {
     match span {

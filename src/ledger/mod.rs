@@ -152,11 +152,16 @@ pub struct CommitReport {
 struct Bounds {
     foreign_keys: usize,
     quarantine_rows: usize,
+    day_hashes: usize,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { foreign_keys: limits::FOREIGN_KEYS, quarantine_rows: limits::QUARANTINE_ROWS }
+        Self {
+            foreign_keys: limits::FOREIGN_KEYS,
+            quarantine_rows: limits::QUARANTINE_ROWS,
+            day_hashes: limits::SEALED_DAY_HASHES,
+        }
     }
 }
 

@@ -135,9 +135,9 @@ impl Objects {
 
     /// Makes found what was added. Of an object that was added twice the last word holds.
     pub(super) fn found(&mut self) {
-        self.by_digest = HashTable::with_capacity(self.entries.len());
-        self.by_print = HashTable::with_capacity(self.entries.len());
-        for at in 0..self.entries.len() {
+        self.by_digest = HashTable::with_capacity(self.len());
+        self.by_print = HashTable::with_capacity(self.len());
+        for at in 0..self.len() {
             if self.find(&self.entries[at].digest).is_some() {
                 let all = std::mem::take(self);
                 self.keyed = all.keyed.clone();
@@ -158,7 +158,7 @@ impl Objects {
     pub(super) fn retain(&mut self, mut keep: impl FnMut(&Digest, &OpenObject) -> bool) {
         const DROPPED: u32 = u32::MAX;
         let mut kept = 0;
-        let mut moved = Vec::with_capacity(self.entries.len());
+        let mut moved = Vec::with_capacity(self.len());
         self.entries.retain(|entry| {
             let keep = keep(&entry.digest, &entry.object);
             moved.push(if keep { kept } else { DROPPED });
@@ -184,6 +184,10 @@ impl Objects {
         self.by_digest.shrink_to_fit(|at| keyed.hash(&entries[*at as usize].digest));
         self.by_print.shrink_to_fit(|at| entries[*at as usize].print.0);
         self.entries.shrink_to_fit();
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&Digest, &OpenObject)> {

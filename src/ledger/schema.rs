@@ -35,6 +35,8 @@ pub(super) fn charge_code(charge: Charge) -> i64 {
     }
 }
 
+// What the words of the tables leave open: `sealed` has, with a day, the hashes of its small hours as well (`seal`).
+// Such an hour has no row in `partition` then; a day may have one without ever having been a partition of a layout.
 const V1: &str = "
 CREATE TABLE state (
     -- one row: what there is once

@@ -1,5 +1,9 @@
 //! Forgetting in good order: names of objects whose partition cannot be listed any more, and single hours that are
 //! so old that only the totals need them. Neither changes a total or a counter.
+//!
+//! The hashes of a small hour go into the row of its day: a row costs the prefix twice, in the table and in its index,
+//! which is more than the hashes of a dozen objects. An hour whose folder is not one of its day's, that is large or that has
+//! objects in quarantine has a row of its own. Whoever looks for an object looks in both.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,15 +11,15 @@ use rusqlite::params;
 
 use super::{
     Ledger,
-    book::{Digest, OpenObject, is_outside},
+    book::{Digest, OpenObject, day_of, is_outside},
     error::{LedgerError, while_doing},
     load,
-    sealed::{HashList, SealedSet},
+    sealed::{HashList, SealedSet, places_above, places_below},
     transition::is_open_to_change,
 };
 use crate::{
     limits,
-    model::{Hour, ObjectOutcome, Snapshot, Timestamp},
+    model::{Hour, ObjectOutcome, Partition, Snapshot, Timestamp},
 };
 
 const SEAL: &str = "seal partitions";
@@ -42,18 +46,14 @@ impl Leaving {
         }
     }
 
-    /// With what was sealed before; the newer word about an object holds.
-    fn merged(self, old: &SealedSet) -> SealedSet {
-        let Self { settled, refused_late, ignored, all } = self;
-        let join = |mut new: Vec<Digest>, old: &HashList| {
-            new.extend(old.digests().filter(|digest| !all.contains(digest)));
-            HashList::from_digests(new)
+    /// What is said of them, and of which objects that is the newer word.
+    fn said(self) -> (SealedSet, HashSet<Digest>) {
+        let set = SealedSet {
+            settled: HashList::from_digests(self.settled),
+            refused_late: HashList::from_digests(self.refused_late),
+            ignored: HashList::from_digests(self.ignored),
         };
-        SealedSet {
-            settled: join(settled, &old.settled),
-            refused_late: join(refused_late, &old.refused_late),
-            ignored: join(ignored, &old.ignored),
-        }
+        (set, self.all)
     }
 }
 
@@ -73,7 +73,8 @@ impl Ledger {
             .filter(|(_, open)| !is_outside(&open.partition) && open.partition.end() < before)
             .map(|(id, _)| *id)
             .collect();
-        leaving.sort_unstable();
+        // The hours of a day one after the other, so that the row of the day is written once for most of them.
+        leaving.sort_unstable_by_key(|id| &self.book.partitions[id].partition);
         for chunk in leaving.chunks(limits::SEAL_PARTITIONS) {
             self.seal_partitions(chunk)?;
         }
@@ -91,13 +92,13 @@ impl Ledger {
             }
         }
         let transaction = self.durable(SEAL)?;
+        let mut next_partition = self.book.next_partition;
         for id in ids {
-            let old = SealedSet::load(&transaction, *id)?.unwrap_or_default();
-            let set = leaving.remove(id).unwrap_or_default().merged(&old);
-            self.seal_rows(*id, &set).map_err(while_doing(SEAL))?;
+            self.seal_partition(*id, leaving.remove(id).unwrap_or_default(), &mut next_partition)?;
         }
         transaction.commit().map_err(while_doing(SEAL))?;
 
+        self.book.next_partition = next_partition;
         let sealed: HashSet<i64> = ids.iter().copied().collect();
         self.book.objects.retain(|_, object| !sealed.contains(&object.partition));
         self.book.attempts.retain(|_, attempt| !sealed.contains(&attempt.partition));
@@ -110,20 +111,83 @@ impl Ledger {
         Ok(())
     }
 
-    fn seal_rows(&self, id: i64, set: &SealedSet) -> rusqlite::Result<()> {
-        let run = |sql| self.conn.prepare_cached(sql).and_then(|mut statement| statement.execute([id]));
-        run("DELETE FROM object WHERE partition_id = ?")?;
-        run("DELETE FROM attempt WHERE partition_id = ?")?;
-        if set.is_empty() {
-            // Nothing to remember: it was only ever opened, or all of its objects are gone.
-            // Hashes of an earlier sealing may still refer to it.
-            run("DELETE FROM sealed WHERE partition_id = ?")?;
-            run("DELETE FROM partition WHERE id = ?")?;
-        } else {
-            set.store(&self.conn, id)?;
-            run("UPDATE partition SET open = 0 WHERE id = ?")?;
+    /// Writes what is to be remembered of a partition: in its own row or, of a small hour, in that of its day. The
+    /// newer word about an object holds, wherever the older one is.
+    fn seal_partition(&self, id: i64, leaving: Leaving, next: &mut i64) -> Result<(), LedgerError> {
+        let partition = &self.book.partitions[&id].partition;
+        let (said, newer) = leaving.said();
+        let mut places = places_above(&self.conn, partition)?;
+        places.extend(places_below(&self.conn, partition)?);
+        for place in places.into_iter().filter(|place| *place != id) {
+            let old = SealedSet::load(&self.conn, place)?.unwrap_or_default();
+            let kept = old.without(&newer);
+            if kept != old {
+                self.seal_row(place, &kept).map_err(while_doing(SEAL))?;
+            }
         }
-        Ok(())
+        let mut own = SealedSet::load(&self.conn, id)?.unwrap_or_default().without(&newer).with(said);
+        if !own.is_empty() && !self.has_quarantined(id).map_err(while_doing(SEAL))? {
+            own = self.move_to_day(id, own, next)?;
+        }
+        self.close(id).and_then(|()| self.seal_row(id, &own)).map_err(while_doing(SEAL))
+    }
+
+    /// Puts hashes of an hour into the row of its day where there is room. Returns what is left.
+    fn move_to_day(&self, hour: i64, own: SealedSet, next: &mut i64) -> Result<SealedSet, LedgerError> {
+        let open = &self.book.partitions[&hour];
+        let Some(day) = day_of(&open.partition) else { return Ok(own) };
+        let place = self.partition_row(&day).map_err(while_doing(SEAL))?;
+        let of_day = match place {
+            Some(place) => SealedSet::load(&self.conn, place)?.unwrap_or_default(),
+            None => SealedSet::default(),
+        };
+        if of_day.len() + own.len() > self.bounds.day_hashes {
+            return Ok(own);
+        }
+        let place = place.map_or_else(|| self.add_day(&day, open.source, next), Ok);
+        place.and_then(|place| self.seal_row(place, &of_day.with(own))).map_err(while_doing(SEAL))?;
+        Ok(SealedSet::default())
+    }
+
+    fn close(&self, id: i64) -> rusqlite::Result<()> {
+        self.run("DELETE FROM object WHERE partition_id = ?", id)?;
+        self.run("DELETE FROM attempt WHERE partition_id = ?", id)?;
+        self.run("UPDATE partition SET open = 0 WHERE id = ?", id)
+    }
+
+    fn seal_row(&self, id: i64, set: &SealedSet) -> rusqlite::Result<()> {
+        if !set.is_empty() {
+            return set.store(&self.conn, id);
+        }
+        // Nothing to remember here: it was only ever opened, all of its objects are gone, or its day has them.
+        self.run("DELETE FROM sealed WHERE partition_id = ?", id)?;
+        self.run(
+            "DELETE FROM partition WHERE id = ?1 AND open = 0 AND quarantined = 0
+                AND NOT EXISTS (SELECT 1 FROM quarantine WHERE partition_id = ?1)",
+            id,
+        )
+    }
+
+    fn run(&self, sql: &str, id: i64) -> rusqlite::Result<()> {
+        self.conn.prepare_cached(sql)?.execute([id]).map(drop)
+    }
+
+    /// Whether rows of the quarantine, or the number of quarantined objects, need the partition.
+    fn has_quarantined(&self, id: i64) -> rusqlite::Result<bool> {
+        self.conn
+            .prepare_cached(
+                "SELECT quarantined > 0 OR EXISTS (SELECT 1 FROM quarantine WHERE partition_id = ?1)
+                 FROM partition WHERE id = ?1",
+            )?
+            .query_row([id], |row| row.get(0))
+    }
+
+    /// The row of a day that has none yet.
+    fn add_day(&self, day: &Partition, source: i64, next: &mut i64) -> rusqlite::Result<i64> {
+        let id = *next;
+        self.insert_partition(day, source, id, false)?;
+        *next += 1;
+        Ok(id)
     }
 
     /// Drops the hours before `before` from the hourly tables. The totals have them. Returns how many hours.

@@ -3,7 +3,10 @@
 //! An object is looked for in every sealed partition whose prefix its key begins with, not only in the one that the
 //! present layout names: a changed layout must not count anything again.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -58,8 +61,20 @@ impl HashList {
         self.entries().binary_search(&digest.0).is_ok()
     }
 
-    pub(super) fn digests(&self) -> impl Iterator<Item = Digest> {
+    fn digests(&self) -> impl Iterator<Item = Digest> {
         self.entries().iter().map(|entry| Digest(*entry))
+    }
+
+    fn without(&self, some: &HashSet<Digest>) -> Self {
+        Self(self.digests().filter(|digest| !some.contains(digest)).flat_map(|digest| digest.0).collect())
+    }
+
+    fn with(self, other: Self) -> Self {
+        match (self.len(), other.len()) {
+            (_, 0) => self,
+            (0, _) => other,
+            _ => Self::from_digests(self.digests().chain(other.digests()).collect()),
+        }
     }
 
     fn len(&self) -> usize {
@@ -67,7 +82,7 @@ impl HashList {
     }
 }
 
-/// A row of `sealed`.
+/// A row of `sealed`: of one partition, or of a day and its small hours.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct SealedSet {
     pub(super) settled: HashList,
@@ -94,12 +109,12 @@ impl SealedSet {
         }))
     }
 
-    /// Writes the lists of a partition.
+    /// Writes the lists of a partition. The old row is deleted, not overwritten: only then does SQLite join the pages of
+    /// rows that went from a page to an overflow page as they grew.
     pub(super) fn store(&self, conn: &Connection, partition: i64) -> rusqlite::Result<()> {
+        conn.prepare_cached("DELETE FROM sealed WHERE partition_id = ?")?.execute([partition])?;
         conn.prepare_cached(
-            "INSERT INTO sealed (partition_id, settled, refused_late, ignored) VALUES (?, ?, ?, ?)
-             ON CONFLICT (partition_id) DO UPDATE SET
-                settled = excluded.settled, refused_late = excluded.refused_late, ignored = excluded.ignored",
+            "INSERT INTO sealed (partition_id, settled, refused_late, ignored) VALUES (?, ?, ?, ?)",
         )?
         .execute(params![partition, self.settled.0, self.refused_late.0, self.ignored.0])?;
         Ok(())
@@ -109,7 +124,25 @@ impl SealedSet {
         self.len() == 0
     }
 
-    fn len(&self) -> usize {
+    /// The rest, when something else is said of some objects.
+    pub(super) fn without(&self, some: &HashSet<Digest>) -> Self {
+        Self {
+            settled: self.settled.without(some),
+            refused_late: self.refused_late.without(some),
+            ignored: self.ignored.without(some),
+        }
+    }
+
+    /// What both say.
+    pub(super) fn with(self, other: Self) -> Self {
+        Self {
+            settled: self.settled.with(other.settled),
+            refused_late: self.refused_late.with(other.refused_late),
+            ignored: self.ignored.with(other.ignored),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
         self.settled.len() + self.refused_late.len() + self.ignored.len()
     }
 
@@ -193,14 +226,7 @@ impl SealedCache {
         if let Some(places) = self.above.get(partition) {
             return Ok(places.clone());
         }
-        let prefix = &*partition.prefix;
-        let mut places = places_at(conn, &partition.bucket, prefix)?;
-        if !prefix.is_empty() {
-            places.extend(places_at(conn, &partition.bucket, "")?);
-        }
-        for (slash, _) in prefix.match_indices('/').filter(|(slash, _)| slash + 1 < prefix.len()) {
-            places.extend(places_at(conn, &partition.bucket, &prefix[..=slash])?);
-        }
+        let places = places_above(conn, partition)?;
         if self.above.len() >= limits::SEALED_CACHE_PARTITIONS {
             self.above.clear();
         }
@@ -210,15 +236,37 @@ impl SealedCache {
     }
 }
 
+/// Sealed partitions at a partition's prefix and above, each once.
+pub(super) fn places_above(conn: &Connection, partition: &Partition) -> Result<Vec<i64>, LedgerError> {
+    let prefix = &*partition.prefix;
+    let mut places = places_at(conn, &partition.bucket, prefix)?;
+    if !prefix.is_empty() {
+        places.extend(places_at(conn, &partition.bucket, "")?);
+    }
+    for (slash, _) in prefix.match_indices('/').filter(|(slash, _)| slash + 1 < prefix.len()) {
+        places.extend(places_at(conn, &partition.bucket, &prefix[..=slash])?);
+    }
+    Ok(places)
+}
+
+/// Sealed partitions below a partition's prefix: those of the hours of a day, when the layout was another one.
+pub(super) fn places_below(conn: &Connection, partition: &Partition) -> Result<Vec<i64>, LedgerError> {
+    let sql = "SELECT p.id FROM partition p JOIN sealed s ON s.partition_id = p.id
+        WHERE p.bucket = ? AND p.prefix > ? AND p.prefix < ?";
+    let beyond = format!("{}\u{10ffff}", partition.prefix);
+    ids(conn, sql, params![partition.bucket, partition.prefix, beyond])
+}
+
 /// Sealed partitions with exactly this prefix.
 fn places_at(conn: &Connection, bucket: &str, prefix: &str) -> Result<Vec<i64>, LedgerError> {
+    let sql = "SELECT p.id FROM partition p JOIN sealed s ON s.partition_id = p.id
+        WHERE p.bucket = ? AND p.prefix = ?";
+    ids(conn, sql, params![bucket, prefix])
+}
+
+fn ids(conn: &Connection, sql: &str, params: impl rusqlite::Params) -> Result<Vec<i64>, LedgerError> {
     let failed = while_doing("look for sealed partitions");
-    let mut statement = conn
-        .prepare_cached(
-            "SELECT p.id FROM partition p JOIN sealed s ON s.partition_id = p.id
-             WHERE p.bucket = ? AND p.prefix = ?",
-        )
-        .map_err(&failed)?;
-    let rows = statement.query_map(params![bucket, prefix], |row| row.get(0)).map_err(&failed)?;
+    let mut statement = conn.prepare_cached(sql).map_err(&failed)?;
+    let rows = statement.query_map(params, |row| row.get(0)).map_err(&failed)?;
     rows.collect::<Result<_, _>>().map_err(&failed)
 }

@@ -4,6 +4,7 @@
 //! when a cycle is cut short stays; the rest is found again, because it is not in the set of settled keys.
 
 mod committer;
+mod decoders;
 mod difference;
 mod overlaps;
 mod progress;
@@ -20,6 +21,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use committer::Committer;
+use decoders::Decoders;
 use source::Source;
 pub(crate) use source::panicked;
 
@@ -79,6 +81,7 @@ struct Context {
     publish: Publish,
     clock: Clock,
     digest: Digest,
+    decoders: Decoders,
     slots: Semaphore,
     /// Why a reader of the ledger ended the cycle.
     failure: Mutex<Option<LedgerError>>,
@@ -181,6 +184,7 @@ impl Pipeline {
                 publish,
                 clock,
                 digest,
+                decoders: Decoders::new(),
                 slots,
                 failure: Mutex::new(None),
             },

@@ -535,8 +535,7 @@ impl Source {
         let partition = candidate.partition.clone();
         let digest_limits = context.settings.digest;
         let Fetched { input, bytes_fetched, parts } = fetched;
-        let decoding =
-            tokio::task::spawn_blocking(move || digest(input, &partition, &classifier, &digest_limits));
+        let decoding = context.decoders.spawn(move || digest(input, &partition, &classifier, &digest_limits));
         let settlement = match until(stop, decoding).await {
             Some(Ok(settlement)) => settlement,
             Some(Err(error)) if error.is_panic() => Settlement::Quarantined(panicked(error)),

@@ -20,7 +20,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::{sync::Semaphore, time::timeout};
 
-use super::{Failure, FailureReason, ListRequest, ObjectStore, Operation, Page, Patience, StoreError};
+use super::{
+    Failure, FailureReason, ListRequest, ObjectStore, Operation, Page, Patience, StoreError, spare::Spare,
+};
 use crate::{
     event::{Event, Observer},
     limits,
@@ -46,6 +48,7 @@ struct Root {
     /// What every key begins with, up to and including the slash after the root's name.
     prefix: String,
     page_keys: usize,
+    spare: Spare,
 }
 
 impl LocalStore {
@@ -60,7 +63,8 @@ impl LocalStore {
         let trimmed = root.trim_matches('/');
         let prefix = if trimmed.is_empty() { String::new() } else { format!("{trimmed}/") };
         let path = PathBuf::from(format!("/{trimmed}"));
-        let root = Root { bucket: BUCKET.into(), path, prefix, page_keys: page_keys.max(1) };
+        let spare = Spare::default();
+        let root = Root { bucket: BUCKET.into(), path, prefix, page_keys: page_keys.max(1), spare };
         let threads = Arc::new(Semaphore::new(limits::LOCAL_REQUESTS));
         Self { source, observer, root: Arc::new(root), threads, patience: Patience::default() }
     }
@@ -157,14 +161,15 @@ impl Root {
         file.seek(SeekFrom::Start(range.start))?;
         let length = range.end - range.start;
         // The file has just been seen to be as long as listed.
-        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
-        file.by_ref().take(length).read_to_end(&mut bytes)?;
+        let mut lent = self.spare.lend(usize::try_from(length).unwrap_or(0));
+        let bytes = lent.bytes();
+        file.by_ref().take(length).read_to_end(bytes)?;
         if bytes.len() as u64 != length {
             return Err(ReadError::Changed(format!("{} bytes instead of {length}", bytes.len())));
         }
         // Nobody overwrote it under the reader's eyes, either.
         check_unchanged(object, &file.metadata()?)?;
-        Ok(bytes.into())
+        Ok(lent.freeze())
     }
 }
 

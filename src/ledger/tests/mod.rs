@@ -10,6 +10,8 @@ mod model;
 mod opening;
 mod progress;
 mod requests;
+mod sealing;
+mod sealing_model;
 mod unchanged;
 mod versions;
 
