@@ -13,7 +13,7 @@ use crate::{
     app,
     config::{Config, SourceConfig},
     decode::{ColumnSet, DecodeError, DecodeLimits, Input, Reader, features},
-    discover::{Discovery, Found, Scan, window},
+    discover::{Discovery, Found, Scan, layout::flow_log_of, window},
     fetch::{FetchError, fetch},
     limits,
     model::{IgnoreReason, PartitionSpan, Timestamp},
@@ -216,8 +216,8 @@ impl Listing {
 impl Group {
     fn take(&mut self, one: Found) {
         self.objects += 1;
-        if let Some(id) = one.flow_log_id.as_ref().filter(|_| self.flow_logs.len() < limits::HINTS) {
-            self.flow_logs.insert(id.clone());
+        if let Some(id) = flow_log_of(&one.listed.id.key).filter(|_| self.flow_logs.len() < limits::HINTS) {
+            self.flow_logs.insert(id.to_owned());
         }
         // A zero-byte object says nothing about columns.
         let newer = self.newest.as_ref().is_none_or(|newest| newest.partition.start <= one.partition.start);

@@ -86,13 +86,18 @@ impl Fleet {
         self.lists.load(Ordering::Relaxed) + self.gets.load(Ordering::Relaxed)
     }
 
+    /// What it lists an object with.
+    pub(crate) fn size(&self, key: &str) -> u64 {
+        self.content(key).len() as u64
+    }
+
     fn content(&self, key: &str) -> Bytes {
         let sum: usize = key.bytes().rev().take(24).map(usize::from).sum();
         self.contents.get(sum % self.contents.len().max(1)).cloned().unwrap_or_default()
     }
 
     fn listed(&self, key: &str) -> Listed {
-        listed(key, self.content(key).len() as u64)
+        listed(key, self.size(key))
     }
 }
 
@@ -157,8 +162,12 @@ fn config() -> Result<Config, Box<dyn Error>> {
     Ok(Config::parse("the demo's configuration", &demo::config_toml(Path::new("/tmp")), &[])?)
 }
 
-/// Objects that were counted, each with one record and no traffic: what is left is the object.
-pub(crate) fn know(ledger: &mut Ledger, keys: &[(String, i64)]) -> Result<(), Box<dyn Error>> {
+/// Objects of that size that were counted, each with one record and no traffic: what is left is the object.
+pub(crate) fn know(
+    ledger: &mut Ledger,
+    keys: &[(String, i64)],
+    size: impl Fn(&str) -> u64,
+) -> Result<(), Box<dyn Error>> {
     let mut delta = ObjectDelta::default();
     delta.records.add(RecordOutcome::NoData, 1);
     for batch in keys.chunks(5_000) {
@@ -166,7 +175,7 @@ pub(crate) fn know(ledger: &mut Ledger, keys: &[(String, i64)]) -> Result<(), Bo
             .iter()
             .map(|(key, at)| Settled {
                 candidate: Candidate {
-                    listed: listed(key, 20_000),
+                    listed: listed(key, size(key)),
                     source: SOURCE.into(),
                     partition: partition(key, *at),
                 },

@@ -44,7 +44,7 @@ pub(crate) fn run() -> Outcome {
     let fleet = Arc::new(Fleet::new(contents(CONTENTS)?));
     for hour in (1..=LOOKBACK_HOURS).rev() {
         let known: Vec<_> = (0..12).flat_map(|index| slot(NOW - hour * HOUR + index * SLOT)).collect();
-        know(&mut ledger, &known)?;
+        know(&mut ledger, &known, |key| fleet.size(key))?;
         fleet.add(known.into_iter().map(|(key, _)| key));
     }
     read_through(&mut ledger, NOW - LOOKBACK_HOURS * HOUR)?;

@@ -56,13 +56,13 @@ fn measure(name: &str, known: Vec<(String, i64)>, now: i64) -> Outcome {
     let dir = tempfile::tempdir()?;
     let state = dir.path().join("flowcost.db");
     let (mut ledger, _) = open(&state)?;
-    know(&mut ledger, &known)?;
+    let fleet = Arc::new(Fleet::new(Vec::new()));
+    know(&mut ledger, &known, |key| fleet.size(key))?;
     read_through(&mut ledger, now - LOOKBACK_HOURS * HOUR)?;
     drop(ledger);
     // The one just before the first that a full scan lists.
     let listed = known.iter().filter(|(_, at)| *at >= now - (LOOKBACK_HOURS + 24) * HOUR).map(|(key, _)| key);
     let oldest = listed.min().map(|key| key[..key.len() - 1].to_owned());
-    let fleet = Arc::new(Fleet::new(Vec::new()));
     fleet.add(known.into_iter().map(|(key, _)| key));
     let runtime = runtime()?;
     let (poll, scan, listing, requests, exporter) = runtime.block_on(async {

@@ -47,7 +47,7 @@ fn sealing(accounts: usize, each: usize) -> Outcome {
     for hour in 0..24 {
         let part = objects(accounts * each, each, accounts, OLD + (hour + 1) * HOUR);
         let (meter, from) = (Meter::begin(), written_kib());
-        know(&mut ledger, &part)?;
+        know(&mut ledger, &part, |_| 20_000)?;
         let (settle, settled) = (meter.end(), written_kib());
         let meter = Meter::begin();
         read_through(&mut ledger, NOW - LOOKBACK_HOURS * HOUR)?;
@@ -107,7 +107,7 @@ fn state(
     let mut oldest_first = objects(count, each, accounts, if sealed { OLD } else { NOW });
     oldest_first.reverse();
     for part in oldest_first.chunks((each * accounts).max(20_000)) {
-        know(&mut ledger, part)?;
+        know(&mut ledger, part, |_| 20_000)?;
         if sealed {
             read_through(&mut ledger, NOW - LOOKBACK_HOURS * HOUR)?;
         }

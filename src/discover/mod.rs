@@ -70,8 +70,6 @@ pub struct Found {
     pub partition: Partition,
     /// Why it is not to be read, if it is not.
     pub ignored: Option<IgnoreReason>,
-    /// Its flow log, where the name tells.
-    pub flow_log_id: Option<String>,
 }
 
 impl Discovery {
@@ -330,31 +328,22 @@ fn read_page(spec: &SourceSpec, window: Window, root: &Root, objects: Vec<Listed
     let mut found = Vec::with_capacity(objects.len());
     let mut last: Option<Partition> = None;
     for listed in objects {
-        match root.dates.parse_beside(last.as_ref(), &spec.bucket, &root.prefix, &listed.id.key) {
-            Ok(parsed) => {
-                if last.as_ref() != Some(&parsed.partition) {
-                    last = Some(parsed.partition.clone());
+        match root.dates.place_beside(last.as_ref(), &spec.bucket, &root.prefix, &listed.id.key) {
+            Ok((partition, flow_log_id)) => {
+                if last.as_ref() != Some(&partition) {
+                    last = Some(partition.clone());
                 }
                 // Within a day, daily keys and hours interleave; a day later everything is past.
-                past |= parsed.partition.start.start() > Timestamp(window.until.0.saturating_add(DAY));
-                if !window.contains(&parsed.partition) {
+                past |= partition.start.start() > Timestamp(window.until.0.saturating_add(DAY));
+                if !window.contains(&partition) {
                     continue;
                 }
-                let wanted = allowed_id(&spec.flow_log_ids, parsed.flow_log_id.as_deref());
-                found.push(Found {
-                    listed,
-                    partition: parsed.partition,
-                    ignored: (!wanted).then_some(IgnoreReason::Filtered),
-                    flow_log_id: parsed.flow_log_id,
-                });
+                let wanted = allowed_id(&spec.flow_log_ids, flow_log_id);
+                let ignored = (!wanted).then_some(IgnoreReason::Filtered);
+                found.push(Found { listed, partition, ignored });
             }
             Err(reason) => {
-                found.push(Found {
-                    listed,
-                    partition: outside(spec),
-                    ignored: Some(reason),
-                    flow_log_id: None,
-                });
+                found.push(Found { listed, partition: outside(spec), ignored: Some(reason) });
             }
         }
     }

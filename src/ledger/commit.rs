@@ -9,9 +9,10 @@ use rusqlite::params;
 
 use super::{
     CommitReport, Ledger,
-    book::{Digest, Mark, OpenObject, OpenPartition, name_in},
+    book::{Digest, Mark, OpenPartition, name_in},
     error::{LedgerError, while_doing},
     load::stored,
+    objects::Objects,
     rows::{Before, Target},
     sealed::SealedKind,
     totals::Totals,
@@ -75,7 +76,7 @@ impl Ledger {
 struct Changes {
     next: Snapshot,
     partitions: HashMap<i64, OpenPartition>,
-    objects: HashMap<Digest, OpenObject>,
+    objects: Objects,
     quarantine: HashMap<Digest, Option<Mark>>,
     attempts: Vec<Digest>,
     series: HashMap<FlowKey, i64>,
@@ -92,7 +93,7 @@ pub(super) struct Draft<'a> {
     pub(super) partitions: HashMap<i64, OpenPartition>,
     pub(super) partition_ids: HashMap<Partition, i64>,
     pub(super) next_partition: i64,
-    pub(super) objects: HashMap<Digest, OpenObject>,
+    pub(super) objects: Objects,
     pub(super) quarantine: HashMap<Digest, Option<Mark>>,
     pub(super) attempts: Vec<Digest>,
     report: CommitReport,
@@ -109,7 +110,7 @@ impl<'a> Draft<'a> {
             partitions: HashMap::new(),
             partition_ids: HashMap::new(),
             next_partition: ledger.book.next_partition,
-            objects: HashMap::new(),
+            objects: Objects::default(),
             quarantine: HashMap::new(),
             attempts: Vec::new(),
             report: CommitReport::default(),
@@ -217,7 +218,8 @@ impl<'a> Draft<'a> {
         )?;
         open.version = listed.version.as_deref().map(Box::from);
         open.size = listed.size;
-        self.objects.insert(digest, open);
+        let print = self.ledger.book.objects.print(&listed.id);
+        self.objects.insert(digest, print, open);
         self.count(ObjectOutcome::Mutated);
         Ok(())
     }

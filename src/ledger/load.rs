@@ -10,6 +10,7 @@ use rusqlite::{Connection, Row, types::Type};
 use super::{
     Ledger, Source, Sums,
     book::{Attempt, Book, Digest, Interner, Mark, OpenObject, OpenPartition},
+    objects::FolderPrint,
     schema::charge_code,
     totals::first_cost_hour,
 };
@@ -276,25 +277,33 @@ fn load_book(conn: &Connection) -> rusqlite::Result<Book> {
     let last: Option<i64> = conn.query_row("SELECT max(id) FROM partition", [], |row| row.get(0))?;
     book.next_partition = last.unwrap_or(0) + 1;
 
-    each(conn, "SELECT partition_id, name, size, outcome, reason, version FROM object", [], |row| {
+    let mut folder: Option<(i64, FolderPrint)> = None;
+    let sql = "SELECT partition_id, name, size, outcome, reason, version FROM object";
+    each(conn, sql, [], |row| {
         let id = row.get(0)?;
         // The file may have rows of a partition that is not open only if something else wrote to it.
         let Some(open) = book.partitions.get_mut(&id) else {
             return Err(rusqlite::Error::IntegralValueOutOfRange(0, id));
         };
         open.objects += 1;
-        let digest =
-            Digest::of_parts(&open.partition.bucket, &open.partition.prefix, row.get_ref(1)?.as_str()?);
+        let (bucket, prefix, name) =
+            (&open.partition.bucket, &open.partition.prefix, row.get_ref(1)?.as_str()?);
+        let digest = Digest::of_parts(bucket, prefix, name);
+        let print = match &folder {
+            Some((last, folder)) if *last == id => folder.of(name),
+            _ => folder.insert((id, book.objects.folder(bucket, prefix))).1.of(name),
+        };
         let outcome = word(row, 3, ObjectOutcome::parse)?;
         let ignore = match outcome {
             ObjectOutcome::Ignored => Some(word(row, 4, IgnoreReason::parse)?),
             _ => None,
         };
         let version = row.get_ref(5)?.as_str_or_null()?.map(Box::from);
-        book.objects
-            .insert(digest, OpenObject { partition: id, size: unsigned(row, 2)?, outcome, ignore, version });
+        let object = OpenObject { partition: id, size: unsigned(row, 2)?, outcome, ignore, version };
+        book.objects.add(digest, print, object);
         Ok(())
     })?;
+    book.objects.found();
     let sql = "SELECT p.bucket, p.prefix, q.name, p.id, q.retries
         FROM quarantine q JOIN partition p ON p.id = q.partition_id";
     each(conn, sql, [], |row| {

@@ -4,6 +4,7 @@
 //! handed in. Invariant (I1): the totals are the sum of the deltas of the objects marked counted, because both
 //! change in one transaction; memory follows only when that transaction is durable.
 //!
+//! - `objects` knows the objects that can still be listed, `book` what else is known of single ones.
 //! - `open` checks the file and brings up [`Ledger`]; `load` reads it into memory; `schema` has the tables.
 //! - `audit` asks whether the tables agree; `mark` notices that a file was replaced by an older copy.
 //! - `commit` settles objects; `transition` decides what settling an object again means; `totals` adds up.
@@ -21,6 +22,7 @@ mod history;
 mod load;
 mod lock;
 mod mark;
+mod objects;
 mod open;
 mod quarantine;
 mod reader;
@@ -47,6 +49,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use error::{Cause, Holder, LedgerError, OpenError};
 pub use history::{HistorySeries, Measure, ReadThrough};
+pub use objects::Unchanged;
 pub use quarantine::QuarantinedObject;
 pub use reader::{LedgerReader, Sums};
 pub use requests::{Request, RequestError, Requests};
@@ -211,6 +214,11 @@ impl Ledger {
     /// Everything that is committed, as one value.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.clone()
+    }
+
+    /// For a listing: which of its objects are exactly as they were settled.
+    pub fn unchanged(&self) -> Unchanged<'_> {
+        Unchanged::of(&self.book.objects)
     }
 
     /// What is known of an object that was found in `partition`. `None`: it is to be read.

@@ -81,16 +81,15 @@ impl Draft<'_> {
                 outcome = excluded.outcome, reason = excluded.reason, settled_at = excluded.settled_at",
             params![place, name, listed.version, size, outcome.as_str(), target.reason(), self.at.0],
         )?;
-        self.objects.insert(
-            digest,
-            OpenObject {
-                partition: place,
-                size: listed.size,
-                outcome,
-                ignore: target.state.ignore,
-                version: listed.version.as_deref().map(Box::from),
-            },
-        );
+        let object = OpenObject {
+            partition: place,
+            size: listed.size,
+            outcome,
+            ignore: target.state.ignore,
+            version: listed.version.as_deref().map(Box::from),
+        };
+        let print = self.ledger.book.objects.print(&listed.id);
+        self.objects.insert(digest, print, object);
         self.write_quarantine(digest, listed, name, place, before, target.why)
     }
 

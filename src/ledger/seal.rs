@@ -86,7 +86,7 @@ impl Ledger {
 
     fn seal_partitions(&mut self, ids: &[i64]) -> Result<(), LedgerError> {
         let mut leaving: HashMap<i64, Leaving> = ids.iter().map(|id| (*id, Leaving::default())).collect();
-        for (digest, object) in &self.book.objects {
+        for (digest, object) in self.book.objects.iter() {
             if let Some(partition) = leaving.get_mut(&object.partition) {
                 partition.take(*digest, object);
             }

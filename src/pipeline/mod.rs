@@ -5,13 +5,14 @@
 
 mod committer;
 mod decoders;
+mod difference;
 mod overlaps;
 mod progress;
 mod source;
 
 use std::{
     pin::pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, TryLockError},
     time::Duration,
 };
 
@@ -102,8 +103,8 @@ impl Context {
     }
 }
 
-/// The ledger behind its lock. All access is on the blocking pool: a commit waits for the disk, and a scrape must not
-/// wait for that.
+/// The ledger behind its lock. All access is on the blocking pool, but for a glance: a commit waits for the disk, and a
+/// scrape must not wait for that.
 #[derive(Clone)]
 pub struct SharedLedger(Arc<Mutex<Ledger>>);
 
@@ -131,6 +132,16 @@ impl SharedLedger {
                 // The runtime is being dropped: nobody is left to take a result.
                 Err(_) => std::future::pending().await,
             },
+        }
+    }
+
+    /// Does something with the ledger's memory at once, unless it is at work for somebody else. Not for what reads the
+    /// disk, which would hold up a thread of the runtime.
+    pub(crate) fn glance<T>(&self, look: impl FnOnce(&Ledger) -> T) -> Option<T> {
+        match self.0.try_lock() {
+            Ok(ledger) => Some(look(&ledger)),
+            Err(TryLockError::Poisoned(ledger)) => Some(look(&ledger.into_inner())),
+            Err(TryLockError::WouldBlock) => None,
         }
     }
 }

@@ -16,17 +16,21 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Context, Done, SourceParts, backoff, progress::Course};
+use super::{
+    Context, Done, SourceParts, backoff,
+    difference::{Work, decide, drop_unchanged},
+    progress::Course,
+};
 use crate::{
     classify::Classifier,
     discover::{self, Discovery, Found, Scan, window},
     event::{Event, ScanKind},
     fetch::{FetchError, Fetched, fetch_or_begin},
-    ledger::{Known, LedgerError, ScanProgress},
+    ledger::{LedgerError, ScanProgress},
     limits,
     model::{
-        Candidate, IgnoreReason, Listed, ObjectId, ObjectOutcome, Quarantine, QuarantineReason, Settled,
-        Settlement, Timestamp,
+        Candidate, Listed, ObjectId, ObjectOutcome, Quarantine, QuarantineReason, Settled, Settlement,
+        Timestamp,
     },
     store::{FailureReason, ObjectStore, StoreError, chain},
 };
@@ -401,11 +405,19 @@ impl Source {
     async fn difference(
         &self,
         context: &Context,
-        found: Vec<Found>,
+        mut found: Vec<Found>,
         stop: &CancellationToken,
     ) -> Option<Vec<Work>> {
+        // Of a page with nothing new that is all: no other thread, and nothing is copied.
+        let glanced = context.ledger.glance(|ledger| drop_unchanged(ledger, &mut found)).is_some();
+        if found.is_empty() {
+            return Some(Vec::new());
+        }
         let source = self.name.clone();
         let work = context.ledger.with(move |ledger| {
+            if !glanced {
+                drop_unchanged(ledger, &mut found);
+            }
             let mut work = Vec::new();
             for one in found {
                 let known = ledger.status(&one.listed.id, &one.partition)?;
@@ -621,43 +633,6 @@ impl Source {
             });
         }
         Some(failure.is_none())
-    }
-}
-
-/// What is to be done with a key.
-enum Work {
-    Read(Candidate),
-    Settle(Settled),
-}
-
-fn decide(source: &Arc<str>, found: Found, known: Option<Known>) -> Option<Work> {
-    let version_changed = |known: &Known, found: &Found| {
-        known.version.is_some() && found.listed.version.is_some() && known.version != found.listed.version
-    };
-    let ignored = found.ignored;
-    let changed = known.as_ref().is_some_and(|known| version_changed(known, &found));
-    let candidate = Candidate { listed: found.listed, source: source.clone(), partition: found.partition };
-    let settle = |candidate, settlement| Some(Work::Settle(Settled { candidate, settlement, fetched: 0 }));
-    match (ignored, known.map(|known| (known.outcome, known.reason))) {
-        (Some(reason), None) => settle(candidate, Settlement::Ignored(reason)),
-        (Some(_), Some(_)) => None,
-        (None, None | Some((ObjectOutcome::RefusedLate | ObjectOutcome::Gone, _))) => {
-            Some(Work::Read(candidate))
-        }
-        (
-            None,
-            Some((ObjectOutcome::Ignored, Some(IgnoreReason::TransitGateway | IgnoreReason::Dropped))),
-        ) => None,
-        (None, Some((ObjectOutcome::Ignored, _))) => Some(Work::Read(candidate)),
-        // Write-once objects that differ are another object in a quarantined one's place.
-        (None, Some((ObjectOutcome::Quarantined, _))) => changed.then_some(Work::Read(candidate)),
-        (None, Some((ObjectOutcome::Counted | ObjectOutcome::Empty | ObjectOutcome::Mutated, _))) => {
-            if changed {
-                settle(candidate, Settlement::Mutated)
-            } else {
-                None
-            }
-        }
     }
 }
 

@@ -12,6 +12,7 @@ mod progress;
 mod requests;
 mod sealing;
 mod sealing_model;
+mod unchanged;
 mod versions;
 
 use std::path::Path;
