@@ -153,13 +153,20 @@ pub(super) fn class_of(tag: u64) -> u64 {
 /// All addresses of an object: the columns have the same ones, row group after row group.
 #[derive(Debug, Default)]
 pub(super) struct AddressBook {
-    /// What each is, and its tag.
-    known: Vec<(AddrInfo, u64)>,
-    v4: HashMap<u32, u32>,
-    v6: HashMap<u128, u32>,
+    /// What each is.
+    known: Vec<AddrInfo>,
+    v4: HashMap<u32, Place>,
+    v6: HashMap<u128, Place>,
     /// What is no address, as [`Self::none`] numbers it.
-    none: [Option<u32>; 4],
+    none: [Option<Place>; 4],
     classes: HashMap<AddrClass, u64>,
+}
+
+/// A place in the book with its tag, so that most look-ups need not go there.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    at: u32,
+    tag: u64,
 }
 
 impl AddressBook {
@@ -170,7 +177,7 @@ impl AddressBook {
 
     /// What is known of the address at a place.
     pub(super) fn info(&self, place: u32) -> &AddrInfo {
-        &self.known[place as usize].0
+        &self.known[place as usize]
     }
 
     /// Bits that hold every class.
@@ -200,32 +207,29 @@ impl AddressBook {
                 AddrCell::Null | AddrCell::Bad => self.none[Self::none(cell, no_address)],
             };
             let place = known.unwrap_or_else(|| self.meet(*cell, classifier, no_address));
-            into.places.push(place);
-            into.tags.push(self.known[place as usize].1);
+            into.places.push(place.at);
+            into.tags.push(place.tag);
         }
     }
 
     #[cold]
-    fn meet(&mut self, cell: AddrCell, classifier: &Classifier, no_address: u8) -> u32 {
+    fn meet(&mut self, cell: AddrCell, classifier: &Classifier, no_address: u8) -> Place {
         let info = classifier.address(cell);
-        let place = self.known.len() as u32;
+        let at = self.known.len() as u32;
+        self.known.push(info);
         let number = match cell {
-            AddrCell::Ip(IpAddr::V4(ip)) => {
-                self.v4.insert(u32::from(ip), place);
-                u64::from(u32::from(ip))
-            }
-            AddrCell::Ip(IpAddr::V6(ip)) => {
-                self.v6.insert(u128::from(ip), place);
-                FIRST_V6 + u64::from(place)
-            }
-            AddrCell::Null | AddrCell::Bad => {
-                self.none[Self::none(&cell, no_address)] = Some(place);
-                NO_ADDRESS | u64::from(no_address)
-            }
+            AddrCell::Ip(IpAddr::V4(ip)) => u64::from(u32::from(ip)),
+            AddrCell::Ip(IpAddr::V6(_)) => FIRST_V6 + u64::from(at),
+            AddrCell::Null | AddrCell::Bad => NO_ADDRESS | u64::from(no_address),
         };
         let next = self.classes.len() as u64;
         let class = *self.classes.entry(info.class()).or_insert(next);
-        self.known.push((info, (class << NUMBER_BITS) | number));
+        let place = Place { at, tag: (class << NUMBER_BITS) | number };
+        match cell {
+            AddrCell::Ip(IpAddr::V4(ip)) => drop(self.v4.insert(u32::from(ip), place)),
+            AddrCell::Ip(IpAddr::V6(ip)) => drop(self.v6.insert(u128::from(ip), place)),
+            AddrCell::Null | AddrCell::Bad => self.none[Self::none(&cell, no_address)] = Some(place),
+        }
         place
     }
 
