@@ -99,7 +99,7 @@ impl Committer {
                 return Err(error);
             }
         };
-        (context.publish)(snapshot);
+        context.show(snapshot).await;
         self.tell(context, &settled, report.series_limit_reached);
         for object in report.overflowed {
             let source = settled.iter().find(|one| one.candidate.listed.id == object);

@@ -101,6 +101,12 @@ impl Context {
     fn tell(&self, event: &Event) {
         (self.observer)(event);
     }
+
+    /// Shows a committed snapshot. Its text may be made at once, which takes a while.
+    async fn show(&self, snapshot: Arc<Snapshot>) {
+        let publish = Arc::clone(&self.publish);
+        on_blocking_pool(move || publish(snapshot)).await;
+    }
 }
 
 /// The ledger behind its lock. All access is on the blocking pool, but for a glance: a commit waits for the disk, and a
@@ -120,19 +126,12 @@ impl SharedLedger {
         work: impl FnOnce(&mut Ledger) -> T + Send + 'static,
     ) -> T {
         let ledger = self.0.clone();
-        let done = tokio::task::spawn_blocking(move || {
+        on_blocking_pool(move || {
             // The ledger changes its memory only after the transaction that makes the change durable, so a panic
             // cannot have left it half changed.
             work(&mut ledger.lock().unwrap_or_else(PoisonError::into_inner))
-        });
-        match done.await {
-            Ok(value) => value,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                // The runtime is being dropped: nobody is left to take a result.
-                Err(_) => std::future::pending().await,
-            },
-        }
+        })
+        .await
     }
 
     /// Does something with the ledger's memory at once, unless it is at work for somebody else. Not for what reads the
@@ -143,6 +142,18 @@ impl SharedLedger {
             Err(TryLockError::Poisoned(ledger)) => Some(look(&ledger.into_inner())),
             Err(TryLockError::WouldBlock) => None,
         }
+    }
+}
+
+/// Waits for what would hold up a thread of the runtime. A panic goes on where it is waited for.
+async fn on_blocking_pool<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(value) => value,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is being dropped: nobody is left to take a result.
+            Err(_) => std::future::pending().await,
+        },
     }
 }
 
@@ -325,7 +336,7 @@ impl Pipeline {
     /// Shows what is committed now.
     pub async fn publish(&self) {
         let snapshot = self.context.ledger.with(|ledger| ledger.snapshot()).await;
-        (self.context.publish)(snapshot);
+        self.context.show(snapshot).await;
     }
 }
 

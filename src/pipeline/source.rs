@@ -253,7 +253,7 @@ impl Source {
             })
             .await?;
         let objects = snapshot.objects.get(ObjectOutcome::Counted);
-        (context.publish)(snapshot);
+        context.show(snapshot).await;
         if sealed > 0 {
             context.tell(&Event::PartitionsSealed { partitions: sealed });
         }
