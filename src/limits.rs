@@ -81,7 +81,7 @@ pub const PART_BYTES: u64 = 1 << 20;
 /// Bytes of such an object that are fetched while those before them are decoded. A larger row group is waited for.
 pub const AHEAD_BYTES: u64 = 8 << 20;
 
-/// Buffers of parts of files that are kept for the next parts, and how large one may be.
+/// Buffers of objects and their parts that are kept for the next ones, and how large one may be.
 pub const SPARE_BUFFERS: usize = 4;
 /// See [`SPARE_BUFFERS`].
 pub const SPARE_BYTES: usize = 8 << 20;

@@ -201,12 +201,12 @@ pub(crate) fn run() -> Outcome {
     Ok(())
 }
 
-/// Reads all objects below a prefix, two at a time. Returns the records.
+/// Reads all objects below a prefix, as many at a time as `ingest.concurrency` says by default. Returns the records.
 async fn read(store: &Arc<dyn ObjectStore>, prefix: &str) -> Result<u64, Box<dyn Error>> {
     let page = store.list(ListRequest { prefix, start_after: None, delimited: false, page: None }).await?;
     let classifier = Arc::new(Classifier::new(Rules::default(), "ap-northeast-1", Prices::default()));
     let partition = partition("p/hour=00/x", Timestamp(traffic::HOUR).0);
-    let slots = Arc::new(tokio::sync::Semaphore::new(2));
+    let slots = Arc::new(tokio::sync::Semaphore::new(4));
     let mut objects = tokio::task::JoinSet::new();
     for listed in page.objects {
         let (store, classifier, partition) = (store.clone(), classifier.clone(), partition.clone());

@@ -35,6 +35,7 @@ use super::{
     answer::{decoded, reason_of},
     chain,
     retry::Retry,
+    spare::{Lent, Spare},
 };
 use crate::{
     event::{Event, Observer},
@@ -69,6 +70,7 @@ pub struct S3Store {
     url: Arc<str>,
     observer: Observer,
     patience: Patience,
+    spare: Spare,
 }
 
 impl S3Store {
@@ -116,6 +118,7 @@ impl S3Store {
             bucket: options.bucket,
             observer: options.observer,
             patience: options.patience,
+            spare: Spare::default(),
         }
     }
 
@@ -231,7 +234,7 @@ impl S3Store {
         let mut retry = Retry::new(&self.patience);
         loop {
             download.under_way = true;
-            let result = self.get_once(wanted, &mut download.bytes).await;
+            let result = self.get_once(wanted, download.lent.bytes()).await;
             download.under_way = false;
             let Err(failure) = self.observed(Operation::Get, result) else { return Ok(()) };
             match retry.after(failure.reason) {
@@ -339,13 +342,16 @@ impl ObjectStore for S3Store {
             return Ok(Bytes::new());
         }
         let wanted = Wanted { object, range, whole };
-        let mut download = Download::default();
+        // Room for a part of a usual size. What is larger grows as it arrives.
+        let length = usize::try_from(wanted.range.end - wanted.range.start).unwrap_or(usize::MAX);
+        let lent = self.spare.lend(length.min(limits::SPARE_BYTES));
+        let mut download = Download { lent, under_way: false };
         let deadline = self.patience.object;
         timeout(deadline, self.get_with_retries(&wanted, &mut download))
             .await
             .unwrap_or_else(|_| Err(self.out_of_time(Operation::Get, download.under_way, deadline)))
             .map_err(fail)?;
-        Ok(download.bytes.into())
+        Ok(download.lent.freeze())
     }
 }
 
@@ -357,9 +363,8 @@ struct Wanted<'a> {
 }
 
 /// What a get has so far.
-#[derive(Default)]
 struct Download {
-    bytes: Vec<u8>,
+    lent: Lent,
     under_way: bool,
 }
 

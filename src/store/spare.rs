@@ -1,4 +1,4 @@
-//! Memory of parts of files, for the next part: the system does not have to find and clear it again each time.
+//! Memory of objects and their parts, for the next ones: the system does not have to find and clear it again each time.
 //!
 //! Invariant: nothing is kept of which nothing is in use, so an idle process keeps nothing.
 
@@ -35,7 +35,7 @@ impl Spare {
             buffers.iter().position(|buffer| buffer.capacity() >= size && buffer.capacity() / 4 <= size);
         let bytes = fits.map(|at| buffers.swap_remove(at));
         drop(buffers);
-        // Parts of a file are of nearly the same size.
+        // Parts of an object are of nearly the same size.
         let bytes =
             bytes.unwrap_or_else(|| Vec::with_capacity(size.next_multiple_of(limits::SPARE_STEP_BYTES)));
         Lent { bytes, shelf }
