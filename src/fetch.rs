@@ -198,6 +198,8 @@ mod tests {
         /// Where else each request is told of.
         told: Option<mpsc::Sender<Range<u64>>>,
         local: bool,
+        /// Requests that were not answered.
+        failures: std::sync::atomic::AtomicUsize,
     }
 
     #[async_trait]
@@ -211,6 +213,7 @@ mod tests {
             let range = range.unwrap_or(0..self.bytes.len() as u64);
             let mut asked = self.asked.lock().unwrap();
             if asked.len() == self.fail_after {
+                self.failures.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                 let (operation, target) = (Operation::Get, object.id.to_string());
                 return Err(StoreError { operation, target, reason: FailureReason::Changed, source: None });
             }
@@ -230,7 +233,10 @@ mod tests {
         let id = ObjectId { bucket: "s3://bucket".into(), key: "key".to_string() };
         let listed = Listed { id, size: bytes.len() as u64, version: Some("v1".to_string()) };
         let (short_by, fail_after, asked) = (0, usize::MAX, Mutex::default());
-        (OneObject { bytes, short_by, fail_after, asked, told: None, local: false }, listed)
+        (
+            OneObject { bytes, short_by, fail_after, asked, told: None, local: false, failures: 0.into() },
+            listed,
+        )
     }
 
     async fn fetched(bytes: Bytes) -> (Fetched, Vec<Range<u64>>) {
@@ -452,6 +458,24 @@ mod tests {
         assert!(asked_of(true, size, vec![vec![part.clone()]]).await.is_empty(), "on this machine");
         let some = vec![0..10, end..size, part.clone()];
         assert_eq!(asked_of(false, size, vec![some]).await, [part], "small, and there already");
+    }
+
+    #[tokio::test]
+    async fn after_a_failure_nothing_is_asked_for_any_more() {
+        let (store, listed) = store_of(vec![0; 32 << 20].into());
+        let store = Arc::new(OneObject { fail_after: 1, ..store });
+        let any: Arc<dyn ObjectStore> = store.clone();
+        let parts = fetch_or_begin(&any, &listed, u64::MAX).await.unwrap().parts.unwrap();
+        let asking = tokio::task::spawn_blocking(move || {
+            use crate::decode::Parts as _;
+            let part = |at: u64| at * limits::PART_BYTES..(at + 1) * limits::PART_BYTES;
+            assert_eq!(parts.get(part(0)), None);
+            parts.expect(&[part(1)]);
+            Handle::current().block_on(tokio::spawn(async {})).unwrap();
+            assert_eq!(parts.get(part(1)), None);
+        });
+        asking.await.unwrap();
+        assert_eq!(store.failures.load(std::sync::atomic::Ordering::Relaxed), 1);
     }
 
     #[tokio::test]

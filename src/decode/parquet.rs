@@ -289,7 +289,10 @@ impl ParquetReader {
         // The one before goes first: there is never more than one, and one on its way.
         self.group = Input::Whole(Bytes::new());
         self.group = self.input.load(ranges).ok_or_else(missing)?;
-        if let Some(next) = self.ranges(self.next_group + 1) {
+        // One without rows is never loaded, and nobody has looked at what it claims.
+        let behind = self.next_group + 1..self.meta.num_row_groups();
+        let next = behind.into_iter().find(|group| self.meta.row_group(*group).num_rows() > 0);
+        if let Some(next) = next.and_then(|group| self.ranges(group)) {
             self.input.expect(next);
         }
         self.usual.resize(self.next_group, false);

@@ -4,7 +4,10 @@
 //! scrape. Invariant: texts live and die with the snapshot that they were made of, so none can be that of another; at
 //! most one for each format, and one compressed.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicBool, Ordering},
+};
 
 use prometheus_client::{encoding::text, registry::Registry};
 
@@ -22,11 +25,19 @@ const END: &str = "# EOF\n";
 pub(super) struct Rendered {
     pub(super) text: String,
     deflated: OnceLock<Deflated>,
+    /// Whether it was made for a scrape, or since scraped; and whether compressed.
+    scraped: AtomicBool,
+    scraped_compressed: AtomicBool,
 }
 
 impl Rendered {
     /// Compressed, so that the rest of a scrape can follow.
     pub(super) fn deflated(&self) -> &Deflated {
+        self.scraped_compressed.store(true, Ordering::Relaxed);
+        self.deflate()
+    }
+
+    fn deflate(&self) -> &Deflated {
         self.deflated.get_or_init(|| format::deflate(self.text.as_bytes()))
     }
 }
@@ -39,42 +50,48 @@ pub(super) struct FlowTexts {
 }
 
 impl FlowTexts {
-    /// Those of another snapshot, as far as these have been asked for.
+    /// Those of another snapshot, as far as these have been scraped.
     pub(super) fn made_of(&self, snapshot: &Arc<Snapshot>) -> Self {
         let texts = Self::default();
-        let asked = [(Format::OpenMetrics, &self.openmetrics), (Format::Text, &self.text)];
-        for (format, asked) in asked.into_iter().filter_map(|(format, text)| Some((format, text.get()?))) {
-            let made = texts.of(snapshot, format);
-            if asked.deflated.get().is_some() {
-                made.deflated();
+        for (format, before) in [(Format::OpenMetrics, &self.openmetrics), (Format::Text, &self.text)] {
+            let Some(before) = before.get().filter(|text| text.scraped.load(Ordering::Relaxed)) else {
+                continue;
+            };
+            let made = texts.make(snapshot, format);
+            if before.scraped_compressed.load(Ordering::Relaxed) {
+                made.deflate();
             }
         }
         texts
     }
 
-    /// Of the snapshot that these texts belong to, which is always the same one. Whoever comes while it is being made
-    /// waits for it.
+    /// For a scrape of the snapshot that these texts belong to, which is always the same one. Whoever comes while it is
+    /// being made waits for it.
     pub(super) fn of(&self, snapshot: &Arc<Snapshot>, format: Format) -> &Arc<Rendered> {
-        let openmetrics = || {
-            self.openmetrics.get_or_init(|| {
+        let made = self.make(snapshot, format);
+        made.scraped.store(true, Ordering::Relaxed);
+        made
+    }
+
+    fn make(&self, snapshot: &Arc<Snapshot>, format: Format) -> &Arc<Rendered> {
+        match format {
+            Format::OpenMetrics => self.openmetrics.get_or_init(|| {
                 let mut registry = Registry::default();
                 registry.register_collector(Box::new(Flows(snapshot.clone())));
                 let mut text = encoded(&registry);
                 text.truncate(text.len() - END.len());
-                Arc::new(Rendered { text, deflated: OnceLock::new() })
-            })
-        };
-        match format {
-            Format::OpenMetrics => openmetrics(),
+                Arc::new(Rendered { text, ..Rendered::default() })
+            }),
             Format::Text => self.text.get_or_init(|| {
                 let text = match self.openmetrics.get() {
                     Some(known) => format::text_from_openmetrics(&known.text),
                     // Not kept: most exporters are only ever asked for one format.
                     None => {
-                        format::text_from_openmetrics(&Self::default().of(snapshot, Format::OpenMetrics).text)
+                        let openmetrics = Self::default();
+                        format::text_from_openmetrics(&openmetrics.make(snapshot, Format::OpenMetrics).text)
                     }
                 };
-                Arc::new(Rendered { text, deflated: OnceLock::new() })
+                Arc::new(Rendered { text, ..Rendered::default() })
             }),
         }
     }
@@ -131,6 +148,7 @@ mod tests {
         texts.of(&snapshot(1), Format::OpenMetrics).deflated();
         let next = texts.made_of(&snapshot(2));
         assert_eq!(made(&next), [Some(true), Some(false)]);
+        assert_eq!(made(&next.made_of(&snapshot(3))), [None, None], "nobody has scraped these");
         for format in [Format::Text, Format::OpenMetrics] {
             assert_eq!(
                 next.of(&snapshot(2), format).text,

@@ -109,6 +109,24 @@ impl ObjectParts {
         })
     }
 
+    /// Fetches a part on the runtime, not here: threads that it makes are as nice as the one that makes them.
+    fn part(&self, range: Range<u64>) -> Result<Bytes, StoreError> {
+        let mut task = self.begin_part(range);
+        self.runtime.block_on(&mut task).unwrap_or_else(|error| {
+            Err(StoreError {
+                operation: Operation::Get,
+                target: self.requests.listed.id.to_string(),
+                reason: FailureReason::Other,
+                source: Some(error.into()),
+            })
+        })
+    }
+
+    fn begin_part(&self, range: Range<u64>) -> JoinHandle<Result<Bytes, StoreError>> {
+        let requests = Arc::clone(&self.requests);
+        self.runtime.spawn(async move { requests.part(range).await })
+    }
+
     /// What was expected, once it has come.
     fn expected(&self, range: &Range<u64>) -> Option<Result<Bytes, StoreError>> {
         let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
@@ -140,7 +158,7 @@ impl Parts for ObjectParts {
             let small = is_small(&range) && self.bytes_fetched() <= self.object_len();
             let end = range.end.max(range.start.saturating_add(limits::PART_BYTES)).min(self.object_len());
             let wanted = if small { range.start..end } else { range.clone() };
-            self.runtime.block_on(self.requests.part(wanted))
+            self.part(wanted)
         });
         match answer {
             Ok(bytes) => {
@@ -161,16 +179,14 @@ impl Parts for ObjectParts {
         let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
         ahead.clear();
         let size = ranges.iter().fold(0_u64, |sum, range| sum.saturating_add(range.end - range.start));
-        if size > limits::AHEAD_BYTES || self.requests.store.is_local() {
+        let is_vain = size > limits::AHEAD_BYTES || self.failure.get().is_some();
+        if is_vain || self.requests.store.is_local() {
             return;
         }
         // Small ones are had together when the first of them is asked for.
         let wanted = ranges.iter().filter(|range| !is_small(range) && self.at_hand(&last, range).is_none());
-        ahead.extend(wanted.map(|range| {
-            let (requests, wanted) = (Arc::clone(&self.requests), range.clone());
-            let task = self.runtime.spawn(async move { requests.part(wanted).await });
-            Ahead { range: range.clone(), task }
-        }));
+        ahead
+            .extend(wanted.map(|range| Ahead { range: range.clone(), task: self.begin_part(range.clone()) }));
     }
 }
 

@@ -52,7 +52,66 @@ fn step_back() {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        ops::Range,
+        sync::{Arc, Mutex},
+    };
+
+    use async_trait::async_trait;
+    use bytes::Bytes;
+
     use super::*;
+    use crate::{
+        decode::Parts as _,
+        fetch::fetch_or_begin,
+        model::{Listed, ObjectId},
+        store::{ListRequest, ObjectStore, Page, StoreError},
+    };
+
+    /// Zeros, read by a thread of the blocking pool whose niceness is noted.
+    #[derive(Default)]
+    struct Zeros(Mutex<Vec<i32>>);
+
+    #[async_trait]
+    impl ObjectStore for Zeros {
+        async fn list(&self, _: ListRequest<'_>) -> Result<Page, StoreError> {
+            unreachable!("nobody lists")
+        }
+
+        async fn get(&self, object: &Listed, range: Option<Range<u64>>) -> Result<Bytes, StoreError> {
+            let niceness = || rustix::process::getpriority_process(None).unwrap();
+            self.0.lock().unwrap().push(niceness());
+            let range = range.unwrap_or(0..object.size);
+            let read = move || (niceness(), vec![0; (range.end - range.start) as usize].into());
+            let (niceness, bytes) = tokio::task::spawn_blocking(read).await.unwrap();
+            self.0.lock().unwrap().push(niceness);
+            Ok(bytes)
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn whoever_reads_for_a_decoder_does_not_step_back() {
+        let ours = rustix::process::getpriority_process(None).unwrap();
+        let main = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        main.block_on(async {
+            let zeros = Arc::new(Zeros::default());
+            let store: Arc<dyn ObjectStore> = zeros.clone();
+            let id = ObjectId { bucket: "s3://bucket".into(), key: "key".to_owned() };
+            let listed = Listed { id, size: 64 << 20, version: None };
+            let parts = fetch_or_begin(&store, &listed, u64::MAX).await.unwrap().parts.unwrap();
+            let decoding = Decoders::new().spawn(move || {
+                let part = |at: u64| at << 20..(at + 1) << 20;
+                // More at a time than there are threads so far.
+                parts.expect(&[part(1), part(2), part(3)]);
+                assert!([0, 1, 2, 3].into_iter().all(|at| parts.get(part(at)).is_some()));
+            });
+            decoding.await.unwrap();
+            let seen = zeros.0.lock().unwrap();
+            assert_eq!(*seen, vec![ours; seen.len()]);
+            assert_eq!(seen.len(), 2 * 5);
+        });
+    }
 
     #[cfg(target_os = "linux")]
     #[tokio::test]

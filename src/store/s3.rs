@@ -274,7 +274,8 @@ impl S3Store {
         result
     }
 
-    /// Appends exactly `length` bytes of a body. Memory follows what arrives, not what is announced.
+    /// Appends exactly `length` bytes of a body. Beyond the room that there is, memory follows what arrives, not what is
+    /// announced.
     async fn read(&self, mut body: ByteStream, length: u64, bytes: &mut Vec<u8>) -> Result<(), Failure> {
         let mut left = length;
         let mut progress = 0;

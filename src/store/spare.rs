@@ -35,9 +35,9 @@ impl Spare {
             buffers.iter().position(|buffer| buffer.capacity() >= size && buffer.capacity() / 4 <= size);
         let bytes = fits.map(|at| buffers.swap_remove(at));
         drop(buffers);
-        // Parts of an object are of nearly the same size.
-        let bytes =
-            bytes.unwrap_or_else(|| Vec::with_capacity(size.next_multiple_of(limits::SPARE_STEP_BYTES)));
+        // Parts of an object are of nearly the same size. Little is not worth keeping.
+        let step = if size < limits::SPARE_STEP_BYTES { 1 } else { limits::SPARE_STEP_BYTES };
+        let bytes = bytes.unwrap_or_else(|| Vec::with_capacity(size.next_multiple_of(step)));
         Lent { bytes, shelf }
     }
 }
@@ -61,10 +61,16 @@ impl AsRef<[u8]> for Lent {
 impl Drop for Lent {
     fn drop(&mut self) {
         let mut bytes = std::mem::take(&mut self.bytes);
+        if !(limits::SPARE_STEP_BYTES..=limits::SPARE_BYTES).contains(&bytes.capacity()) {
+            return;
+        }
+        bytes.clear();
         let mut buffers = self.shelf.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if bytes.capacity() <= limits::SPARE_BYTES && buffers.len() < limits::SPARE_BUFFERS {
-            bytes.clear();
-            buffers.push(bytes);
+        buffers.push(bytes);
+        if buffers.len() > limits::SPARE_BUFFERS {
+            // The larger, the more it takes to have one anew.
+            let smallest = (0..buffers.len()).min_by_key(|at| buffers[*at].capacity());
+            smallest.map(|at| buffers.swap_remove(at));
         }
     }
 }
@@ -112,11 +118,18 @@ mod tests {
         let many: Vec<Bytes> = (0..10).map(|_| filled(&spare, 100_000, 0)).collect();
         drop(many);
         assert_eq!(on_shelf(), Some(limits::SPARE_BUFFERS));
+        let large = filled(&spare, 1_000_000, 0);
+        let place = large.as_ptr();
+        drop(large);
+        assert_eq!(on_shelf(), Some(limits::SPARE_BUFFERS));
+        assert_eq!(filled(&spare, 1_000_000, 0).as_ptr(), place, "in the place of a smaller one");
         drop(in_use);
         assert_eq!(on_shelf(), None);
         let in_use = filled(&spare, 1, 0);
-        drop(filled(&spare, limits::SPARE_BYTES + 1, 0));
-        assert_eq!(on_shelf(), Some(0), "too large");
+        for size in [0, 1, limits::SPARE_STEP_BYTES - 1, limits::SPARE_BYTES + 1] {
+            drop(filled(&spare, size, 0));
+            assert_eq!(on_shelf(), Some(0), "{size}");
+        }
         drop(in_use);
     }
 }
