@@ -1,5 +1,6 @@
 //! Whole files, written by another implementation of the format's writing half, read back.
 
+mod ahead;
 mod contradictions;
 mod files;
 mod readers;
