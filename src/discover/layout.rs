@@ -379,11 +379,11 @@ pub struct Dates {
 
 /// A key that is a flow log by its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ParsedKey {
+pub struct ParsedKey<'k> {
     /// The hour or day it lies in.
     pub partition: Partition,
     /// Its flow log, where the name tells.
-    pub flow_log_id: Option<String>,
+    pub flow_log_id: Option<&'k str>,
 }
 
 impl Dates {
@@ -429,46 +429,30 @@ impl Dates {
 
     /// Reads a key below a root as [`Self::parse`] does, beside one below the same root whose partition is `known`: most
     /// keys of a listing lie in the folder of the one before, and the folder alone says which partition it is.
-    pub fn parse_beside(
-        &self,
-        known: Option<&Partition>,
-        bucket: &Arc<str>,
-        root: &str,
-        key: &str,
-    ) -> Result<ParsedKey, IgnoreReason> {
-        let (partition, id) = self.place_beside(known, bucket, root, key)?;
-        Ok(ParsedKey { partition, flow_log_id: id.map(str::to_owned) })
-    }
-
-    /// [`Self::parse_beside`] without a copy of the flow log's id.
-    pub fn place_beside<'k>(
+    pub fn parse_beside<'k>(
         &self,
         known: Option<&Partition>,
         bucket: &Arc<str>,
         root: &str,
         key: &'k str,
-    ) -> Result<(Partition, Option<&'k str>), IgnoreReason> {
+    ) -> Result<ParsedKey<'k>, IgnoreReason> {
         if let Some(known) = known
             && let Some(name) = key.strip_prefix(&*known.prefix)
             && !name.is_empty()
             && !name.contains('/')
         {
-            return Ok((known.clone(), self.flow_log_id(name)?));
+            return Ok(ParsedKey { partition: known.clone(), flow_log_id: self.flow_log_id(name)? });
         }
-        self.place(bucket, root, key)
+        self.parse(bucket, root, key)
     }
 
     /// Reads a key below a root. `root` ends with a slash or is empty.
-    pub fn parse(&self, bucket: &Arc<str>, root: &str, key: &str) -> Result<ParsedKey, IgnoreReason> {
-        self.parse_beside(None, bucket, root, key)
-    }
-
-    fn place<'k>(
+    pub fn parse<'k>(
         &self,
         bucket: &Arc<str>,
         root: &str,
         key: &'k str,
-    ) -> Result<(Partition, Option<&'k str>), IgnoreReason> {
+    ) -> Result<ParsedKey<'k>, IgnoreReason> {
         if key.ends_with('/') {
             return Err(IgnoreReason::Folder);
         }
@@ -493,7 +477,7 @@ impl Dates {
         let start = captured.first_hour().ok_or(IgnoreReason::Foreign)?;
         let flow_log_id = self.flow_log_id(name)?;
         let prefix = Arc::from(&key[..key.len() - name.len()]);
-        Ok((Partition { bucket: bucket.clone(), prefix, start, span }, flow_log_id))
+        Ok(ParsedKey { partition: Partition { bucket: bucket.clone(), prefix, start, span }, flow_log_id })
     }
 
     /// AWS's daily layouts are its hourly ones without their last segment.
@@ -557,9 +541,9 @@ mod tests {
     ) -> Result<(i64, PartitionSpan, Option<String>), IgnoreReason> {
         let layout = Layout::parse(layout).expect("layout");
         let head = layout.heads().last().expect("one");
-        head.dates()
-            .parse(&Arc::from("s3://b"), root, key)
-            .map(|parsed| (parsed.partition.start.0, parsed.partition.span, parsed.flow_log_id))
+        head.dates().parse(&Arc::from("s3://b"), root, key).map(|parsed| {
+            (parsed.partition.start.0, parsed.partition.span, parsed.flow_log_id.map(str::to_owned))
+        })
     }
 
     // 2025-12-09T00:00:00Z / 3600

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use layout::{Dates, Head, Layout, Step};
+use layout::{Dates, Head, Layout, ParsedKey, Step};
 use window::Window;
 
 use crate::{
@@ -328,8 +328,8 @@ fn read_page(spec: &SourceSpec, window: Window, root: &Root, objects: Vec<Listed
     let mut found = Vec::with_capacity(objects.len());
     let mut last: Option<Partition> = None;
     for listed in objects {
-        match root.dates.place_beside(last.as_ref(), &spec.bucket, &root.prefix, &listed.id.key) {
-            Ok((partition, flow_log_id)) => {
+        match root.dates.parse_beside(last.as_ref(), &spec.bucket, &root.prefix, &listed.id.key) {
+            Ok(ParsedKey { partition, flow_log_id }) => {
                 if last.as_ref() != Some(&partition) {
                     last = Some(partition.clone());
                 }

@@ -2,8 +2,8 @@
 //!
 //! The end is fetched at once: it says whether the object is still the one that was listed, and has the footer. All
 //! else blocks the thread that decodes, but for what that thread has said it will want next of a store that is far
-//! away. Invariant: after the first
-//! failure nothing more is given out, and the failure is kept: what was decoded up to then is worth nothing.
+//! away. Invariant: after the first failure nothing more is given out, and the failure is kept: what was decoded up to
+//! then is worth nothing.
 
 use std::{
     fmt,

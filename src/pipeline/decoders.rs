@@ -50,6 +50,7 @@ fn step_back() {
     let _ = rustix::process::nice(limits::DECODE_NICENESS);
 }
 
+#[cfg(target_os = "linux")]
 #[cfg(test)]
 mod tests {
     use std::{
@@ -89,7 +90,6 @@ mod tests {
         }
     }
 
-    #[cfg(target_os = "linux")]
     #[test]
     fn whoever_reads_for_a_decoder_does_not_step_back() {
         let ours = rustix::process::getpriority_process(None).unwrap();
@@ -113,7 +113,6 @@ mod tests {
         });
     }
 
-    #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn only_who_decodes_steps_back() {
         let niceness = || rustix::process::getpriority_process(None).unwrap();

@@ -51,7 +51,8 @@ pub trait ObjectStore: Send + Sync {
     /// object is [`FailureReason::Changed`], never a mixture. The result has exactly the length asked for.
     async fn get(&self, object: &Listed, range: Option<Range<u64>>) -> Result<Bytes, StoreError>;
 
-    /// Whether its bytes are on this machine. Then it takes as long to read them as to decode something else meanwhile.
+    /// Whether its bytes are on this machine: to get them is work for its processors and not a wait, so that nothing is won
+    /// by asking for them ahead.
     fn is_local(&self) -> bool {
         false
     }
