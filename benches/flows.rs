@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! flows setup                               zones, port groups and gateway as TOML
-//! flows generate DIR VARIANT FILES ROWS     files of ROWS records each; gzip, snappy, plain or text
+//! flows generate DIR VARIANT FILES ROWS     files of ROWS records each; gzip, snappy, plain, text,
+//!                                           v5-without-zones or v11-all-columns
 //! flows digest DIR VARIANT THREADS          sums as lines of words between tabs, then what it took
 //! ```
 
@@ -22,17 +23,15 @@ use std::{
 use flowcost_exporter as flowcost;
 use flowcost_exporter::{
     accumulate::{DigestLimits, digest},
-    classify::{Classifier, GatewaySpec, PortGroup, Rules, ZoneSpec},
+    classify::{Classifier, GatewaySpec, PortGroup, Rules, SourceScope, ZoneSpec},
     fetch::{Fetched, fetch_or_begin},
     model::{FlowCounts, FlowKey, Hour, Partition, PartitionSpan, Settlement, Timestamp},
-    pricing::Prices,
+    pricing::PriceBook,
     store::{ListRequest, ObjectStore, local::LocalStore},
 };
-use traffic::{GROUPS, HOUR, NAT_ADDRESS, NAT_INTERFACE, Variant, ZONES};
+use traffic::{GATEWAYS, GROUPS, Gateway, HOUR, REGION, Variant, ZONES};
 
 type Outcome = Result<(), Box<dyn Error>>;
-
-const REGION: &str = "ap-northeast-1";
 
 /// What a configuration has by default, but for the time that it takes to decompress.
 const OBJECT_BYTES: u64 = 256 << 20;
@@ -61,7 +60,8 @@ fn known(variant: &str) -> Result<Variant, String> {
 }
 
 fn setup() {
-    println!("nat_interface = {NAT_INTERFACE:?}\nnat_address = \"{NAT_ADDRESS}\"\n[zones]");
+    let [nat, _] = GATEWAYS;
+    println!("nat_interface = {:?}\nnat_address = \"{}\"\n[zones]", nat.interface, nat.address);
     for (zone, _, cidrs) in ZONES {
         println!("{zone} = {cidrs:?}");
     }
@@ -81,32 +81,38 @@ fn generate(dir: &str, variant: Variant, files: u64, rows: usize) -> Outcome {
     Ok(())
 }
 
-fn classifier() -> Result<Classifier, Box<dyn Error>> {
+fn classifier(variant: Variant) -> Result<Classifier, Box<dyn Error>> {
+    let source = SourceScope { name: "bench".into(), region: REGION.into() };
+    if variant == Variant::WithoutZones {
+        return Ok(Classifier::new(Rules::default(), &source, PriceBook::default(), None));
+    }
     let mut zones = Vec::new();
     for (name, az_id, cidrs) in ZONES {
         let cidrs = cidrs.iter().map(|cidr| cidr.parse()).collect::<Result<_, _>>()?;
         zones.push(ZoneSpec {
             name: name.into(),
             az_id: Some(az_id.into()),
-            region: REGION.into(),
+            region: Some(REGION.into()),
             cidrs,
             logged: true,
+            ..ZoneSpec::default()
         });
     }
     let group = |(name, ports): (&str, &[(u16, u16)])| PortGroup {
         name: name.into(),
         ports: ports.iter().map(|(low, high)| *low..=*high).collect(),
     };
-    let gateway = GatewaySpec {
-        name: "nat".into(),
-        zone: ZONES[0].0.into(),
-        interface_ids: vec![NAT_INTERFACE.into()],
-        private_ips: vec![NAT_ADDRESS.into()],
-        resource_ids: Vec::new(),
+    let gateway = |gateway: &Gateway| GatewaySpec {
+        name: gateway.name.into(),
+        zone: Some(ZONES[gateway.zone].0.into()),
+        interface_ids: vec![gateway.interface.into()],
+        private_ips: vec![gateway.address.into()],
+        ..GatewaySpec::default()
     };
     let port_groups = GROUPS.into_iter().map(group).collect();
-    let rules = Rules { zones, port_groups, gateways: vec![gateway], ..Rules::default() };
-    Ok(Classifier::new(rules, REGION, Prices::default()))
+    let gateways = variant.gateways().iter().map(gateway).collect();
+    let rules = Rules { zones, port_groups, gateways, ..Rules::default() };
+    Ok(Classifier::new(rules, &source, PriceBook::default(), None))
 }
 
 type Sums = BTreeMap<FlowKey, FlowCounts>;
@@ -116,7 +122,7 @@ fn measure(dir: &str, variant: Variant, threads: usize) -> Outcome {
     let dir = fs::canonicalize(dir)?;
     let root = dir.to_str().ok_or("the folder is not UTF-8")?.to_owned();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
-    let classifier = Arc::new(classifier()?);
+    let classifier = Arc::new(classifier(variant)?);
     let partition = Partition {
         bucket: "file://".into(),
         prefix: "".into(),
@@ -140,7 +146,7 @@ fn measure(dir: &str, variant: Variant, threads: usize) -> Outcome {
                 let _slot = slots.acquire_owned().await.map_err(|error| error.to_string())?;
                 let fetched = fetch_or_begin(&store, &listed, OBJECT_BYTES).await;
                 let Fetched { input, parts, .. } = fetched.map_err(|error| error.to_string())?;
-                let work = move || digest(input, &partition, &classifier, &LIMITS);
+                let work = move || digest(input, &partition.into(), &classifier, &LIMITS);
                 let settlement =
                     tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())?;
                 if let Some(error) = parts.as_ref().and_then(|parts| parts.failure()) {
@@ -149,8 +155,8 @@ fn measure(dir: &str, variant: Variant, threads: usize) -> Outcome {
                 match settlement {
                     Settlement::Counted(delta) => {
                         let mut sums = sums.lock().map_err(|error| error.to_string())?;
-                        for ((_, key), counts) in delta.traffic {
-                            let sum = sums.entry(key).or_default();
+                        for ((_, series), counts) in delta.traffic {
+                            let sum = sums.entry(series.key).or_default();
                             *sum = sum.checked_add(counts).ok_or("the sums overflow")?;
                         }
                         Ok(delta.records.total())

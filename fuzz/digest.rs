@@ -5,10 +5,10 @@ use std::sync::{Arc, OnceLock};
 
 use flowcost_exporter::{
     accumulate::{self, DigestLimits},
-    classify::{Classifier, Rules, ZoneSpec},
+    classify::{Classifier, Rules, SourceScope, ZoneSpec},
     decode::Input,
     model::{Hour, Partition, PartitionSpan, Settlement},
-    pricing::Prices,
+    pricing::PriceBook,
 };
 
 fn classifier() -> &'static Classifier {
@@ -17,12 +17,14 @@ fn classifier() -> &'static Classifier {
         let zone = |name: &str, cidr: &str| ZoneSpec {
             name: Arc::from(name),
             az_id: None,
-            region: Arc::from("us-east-1"),
+            region: Some(Arc::from("us-east-1")),
             cidrs: vec![cidr.parse().expect("a CIDR")],
             logged: true,
+            ..ZoneSpec::default()
         };
         let rules = Rules { zones: vec![zone("a", "10.0.0.0/17"), zone("b", "10.0.128.0/17")], ..Rules::default() };
-        Classifier::new(rules, "us-east-1", Prices::default())
+        let source = SourceScope { name: "logs".into(), region: "us-east-1".into() };
+        Classifier::new(rules, &source, PriceBook::default(), None)
     })
 }
 
@@ -34,7 +36,7 @@ pub fn digest(object: Vec<u8>) -> Settlement {
         span: PartitionSpan::Hour,
     };
     let limits = DigestLimits { decompressed_bytes: 16 << 20, bad_rows: 4 };
-    let settlement = accumulate::digest(Input::Whole(object.into()), &partition, classifier(), &limits);
+    let settlement = accumulate::digest(Input::Whole(object.into()), &partition.into(), classifier(), &limits);
     if let Settlement::Counted(delta) = &settlement {
         assert!(delta.records.total() > 0, "an object without records is empty");
     }

@@ -3,12 +3,15 @@
 //! Refuses to know what a configuration means and what a command does: it only says which command, with which flags.
 
 mod export;
+mod recount;
+pub(crate) mod table;
 
 use std::{ffi::OsString, fmt, net::IpAddr, num::NonZeroU32, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use self::export::{ExportHistoryArgs, ExtraLabel, ExtraLabelError, HistoryFormat, HistoryStep};
+pub use self::recount::{PricesOf, RecountArgs};
 use crate::{limits, model::Timestamp};
 
 /// Exit code of a run that failed.
@@ -49,12 +52,12 @@ pub struct Flags {
     /// Let POST requests to /-/reload reload the configuration, as SIGHUP does.
     #[arg(long = "web.enable-lifecycle", global = true)]
     pub web_enable_lifecycle: bool,
-    /// Least severe messages to log.
-    #[arg(long = "log.level", value_name = "LEVEL", value_enum, default_value_t = LogLevel::Info, global = true)]
-    pub log_level: LogLevel,
-    /// Format of log lines.
-    #[arg(long = "log.format", value_name = "FORMAT", value_enum, default_value_t = LogFormat::Logfmt, global = true)]
-    pub log_format: LogFormat,
+    /// Minimum level to log [default: info, in the demo warn].
+    #[arg(long = "log.level", value_name = "LEVEL", value_enum, global = true)]
+    log_level: Option<LogLevel>,
+    /// Format of log lines [default: logfmt]; where it is given, also of the error that a command ends with.
+    #[arg(long = "log.format", value_name = "FORMAT", value_enum, global = true)]
+    log_format: Option<LogFormat>,
 }
 
 /// What to do.
@@ -66,10 +69,15 @@ pub enum Command {
     Demo(DemoArgs),
     /// Validate the configuration and say what it means.
     Check(CheckArgs),
+    /// Print a configuration to begin with.
+    Config(ConfigArgs),
     /// See the objects that could not be read; have them read again, or give them up.
     Quarantine(QuarantineArgs),
     /// Write the hourly ledger to stdout as OpenMetrics with timestamps, to be loaded into Prometheus or VictoriaMetrics.
     ExportHistory(ExportHistoryArgs),
+    /// Read hours of the past again under today's rules and put them in the place of what was counted. No counter of
+    /// /metrics moves. Works beside a running exporter and without one; killed, it goes on where it was.
+    Recount(RecountArgs),
     /// Ask a running exporter whether it is healthy; for containers without a shell.
     Healthcheck(HealthcheckArgs),
 }
@@ -110,9 +118,40 @@ fn history(text: &str) -> Result<Duration, String> {
 /// Flags of `check`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct CheckArgs {
-    /// Also list each source, open one object, and say what its columns enable and rule out.
+    /// Also list each source, say what the columns of its objects enable, and read a sample: how much of the traffic is
+    /// known, and what would mend the rest.
     #[arg(long)]
     pub reach: bool,
+    /// For a person, or for a program.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub format: CheckFormat,
+}
+
+/// Flags of `config`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct ConfigArgs {
+    /// Which one.
+    #[arg(value_enum)]
+    pub which: ConfigSample,
+}
+
+/// A configuration to begin with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ConfigSample {
+    /// The shortest one.
+    Minimal,
+    /// Every key, explained.
+    Example,
+}
+
+/// How `check` says what it finds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum CheckFormat {
+    /// For a person.
+    #[default]
+    Text,
+    /// One JSON object, with the version of its schema.
+    Json,
 }
 
 /// What to do with the quarantine.
@@ -145,7 +184,7 @@ pub struct Selection {
     pub all: bool,
 }
 
-/// Least severe messages to log.
+/// Minimum level to log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[allow(missing_docs, reason = "the names say it all")]
 pub enum LogLevel {
@@ -163,6 +202,8 @@ pub enum LogFormat {
     Logfmt,
     /// One JSON object a line.
     Json,
+    /// Time of day, level and message, for a person at a terminal; no colours.
+    Short,
 }
 
 /// An address to serve on.
@@ -240,7 +281,7 @@ pub enum UsageError {
         "--config.file is missing\n\n  \
          flowcost-exporter --config.file flowcost.toml    serve what the configuration names\n  \
          flowcost-exporter demo                           see it at work without a configuration\n\n\
-         config/minimal.toml is the shortest configuration, config/flowcost.toml explains every key."
+         `config minimal` prints the shortest configuration, `config example` one that explains every key."
     )]
     NoConfigFile,
     /// The demo has nothing to protect and no file to reload; to ignore the flag would be to serve unprotected.
@@ -296,6 +337,22 @@ impl Flags {
         self.config_file.as_ref().ok_or(UsageError::NoConfigFile)
     }
 
+    /// The minimum level to log. The demo has a terminal to itself, and four things to try on it.
+    pub fn log_level(&self, command: &Command) -> LogLevel {
+        let usual = if matches!(command, Command::Demo(_)) { LogLevel::Warn } else { LogLevel::Info };
+        self.log_level.unwrap_or(usual)
+    }
+
+    /// The format of log lines.
+    pub fn log_format(&self) -> LogFormat {
+        self.log_format.unwrap_or(LogFormat::Logfmt)
+    }
+
+    /// Whether errors that end a command are log lines too: someone has asked for a format that programs read.
+    pub fn errors_are_logged(&self) -> bool {
+        matches!(self.log_format, Some(LogFormat::Logfmt | LogFormat::Json))
+    }
+
     /// Where to serve: what was typed, else the default port on `host`.
     pub fn listen_addresses(&self, host: ListenHost) -> Vec<ListenAddress> {
         if self.listen.is_empty() {
@@ -328,14 +385,22 @@ mod tests {
         }
         for words in ["--log.level debug check --reach", "check --reach --log.level=debug"] {
             let cli = read(words).unwrap();
-            assert_eq!(cli.command(), Command::Check(CheckArgs { reach: true }), "{words}");
-            assert_eq!(cli.flags.log_level, LogLevel::Debug, "{words}");
+            assert_eq!(
+                cli.command(),
+                Command::Check(CheckArgs { reach: true, format: CheckFormat::Text }),
+                "{words}"
+            );
+            assert_eq!(cli.flags.log_level(&cli.command()), LogLevel::Debug, "{words}");
         }
         let cli = read("demo --dir x --rows-per-minute 600 --log.format json").unwrap();
         let demo =
             DemoArgs { dir: Some(PathBuf::from("x")), rows_per_minute: NonZeroU32::new(600), history: None };
         assert_eq!(cli.command(), Command::Demo(demo));
-        assert_eq!(cli.flags.log_format, LogFormat::Json);
+        assert_eq!((cli.flags.log_format(), cli.flags.errors_are_logged()), (LogFormat::Json, true));
+        assert_eq!(cli.flags.log_level(&cli.command()), LogLevel::Warn);
+        let unasked = read("serve").unwrap().flags;
+        assert_eq!(unasked.log_level(&Command::Serve), LogLevel::Info);
+        assert_eq!((unasked.log_format(), unasked.errors_are_logged()), (LogFormat::Logfmt, false));
     }
 
     #[test]

@@ -5,7 +5,8 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use tracing::{debug, error, info, trace, warn};
 
 use crate::{
-    model::{IgnoreReason, ObjectId, Quarantine, Timestamp},
+    limits,
+    model::{Charge, IgnoreReason, ObjectId, Quarantine, Remark, Timestamp},
     store::{FailureReason, Operation},
 };
 
@@ -64,6 +65,8 @@ impl Progress {
 pub enum Event {
     /// One request to a store was answered or given up, retries each on their own.
     StoreRequest { source: Arc<str>, operation: Operation, failure: Option<FailureReason> },
+    /// A request was not sent because there are no credentials, in the many words of the SDK.
+    CredentialsMissing { source: Arc<str>, tried: String },
     /// A source was listed to its end.
     ScanFinished { source: Arc<str>, kind: ScanKind, listed: u64, found: u64, duration: Duration },
     /// A source could not be listed to its end. What was found until then is kept.
@@ -100,24 +103,41 @@ pub enum Event {
     Committed { objects: u64, records: u64, at: Timestamp },
     /// A batch could not be made durable; nothing of it counts and its objects will be read again.
     CommitFailed { state: PathBuf, error: String, advice: &'static str, retry_in: Duration },
+    /// Nothing was heard of a source for so long that nothing more is expected of it. Told once, until it is heard again.
+    SourceEnded { source: Arc<str>, newest_record: Option<Timestamp> },
     /// Every source has been read once: the flow families are shown from here on.
     FirstScanComplete { objects: u64 },
+    /// A source could not be read in all this time: the flow families are shown without it.
+    SourceLeftBehind { source: Arc<str>, reason: Option<FailureReason>, error: String },
+    /// A source was read for the first time, later than the others.
+    SourceJoined { source: Arc<str> },
     /// The state file is missing although there had been one.
     StartedOver,
+    /// The state file had the form of an older program, which cannot open it any more.
+    StateMigrated { state: PathBuf, from: i32 },
     /// Zones, port groups, NAT gateways or counting rules differ from those of the last run.
     ClassifierChanged,
-    /// The records show the az_id of a zone that is configured without one.
-    AzIdMissing { zone: Arc<str>, az_id: Arc<str> },
+    /// The records say something of the configuration. Told once for each thing.
+    Remark { source: Arc<str>, remark: Remark },
+    /// A charge has no price in a region, so its bytes count at 0. Told once for each charge and region.
+    Unpriced { source: Arc<str>, charge: Charge, aws_region: Arc<str> },
     /// A source has logs of a region that is not its own; they are priced at the source's region.
     ForeignRegion { source: Arc<str>, region: Arc<str> },
     /// Two flow logs cover the same interface at the same time. Said once for each pair.
     OverlappingFlowLogs { source: Arc<str>, interface: Arc<str>, first: Arc<str>, second: Arc<str> },
+    /// Three or more flow logs cover the same interface in the same hour, `pairs` pairs of them new. Said once for each
+    /// flow log that joins them.
+    ManyFlowLogs { source: Arc<str>, interface: Arc<str>, flow_logs: Vec<Arc<str>>, pairs: u64 },
     /// The series limit is reached: new label sets go to the overflow series.
     SeriesLimitReached,
     /// Partitions left the window and are kept as hashes.
     PartitionsSealed { partitions: u64 },
     /// Hours older than the ledger keeps are only in the totals now.
     HoursFolded { hours: u64 },
+    /// `ingest.start` is not where a source of an existing state began.
+    StartIgnored { source: Arc<str>, start: Timestamp, begin: Timestamp },
+    /// Label sets that the rules cannot produce any more, and to which nothing was added for long, left /metrics.
+    LabelSetsRetired { label_sets: u64 },
     /// The configuration was read again and is in force.
     ConfigReloaded,
     /// The configuration was read again and cannot be used; the one before stays in force.
@@ -140,6 +160,7 @@ impl Event {
             Self::StoreRequest { source, operation, failure: None } => {
                 trace!(%source, operation = operation.as_str(), "store request answered");
             }
+            Self::CredentialsMissing { source, tried } => debug!(%source, %tried, "no credentials"),
             Self::ScanFinished { source, kind, listed, found, duration, .. } => {
                 let seconds = duration.as_secs_f64();
                 if *found > 0 {
@@ -149,8 +170,7 @@ impl Event {
                 }
             }
             Self::ScanFailed { source, kind, reason, error, retry_in } => {
-                let retry_in = retry_in.as_secs();
-                let kind = kind.as_str();
+                let (kind, retry_in) = (kind.as_str(), pause(*retry_in));
                 error!(%source, kind, reason = reason.as_str(), %error, retry_in, "scan failed, what was found is kept");
             }
             Self::Pending { source, objects, .. } => trace!(%source, objects, "objects pending"),
@@ -169,7 +189,7 @@ impl Event {
                 info!(%source, settled, records, seconds = elapsed.as_secs(), "backlog read");
             }
             Self::ObjectPutBack { source, object, reason, error, retry_in } => {
-                let retry_in = retry_in.as_secs();
+                let retry_in = pause(*retry_in);
                 warn!(%source, %object, reason = reason.as_str(), %error, retry_in, "object not read, will be tried again");
             }
             Self::ObjectIgnored { source, object, reason } => {
@@ -193,22 +213,42 @@ impl Event {
             }
             Self::Committed { objects, records, .. } => info!(objects, records, "committed"),
             Self::CommitFailed { state, error, advice, retry_in } => {
-                let (state, retry_in) = (state.display(), retry_in.as_secs());
+                let (state, retry_in) = (state.display(), pause(*retry_in));
                 error!(%state, %error, advice, retry_in, "commit failed: ingest waits, the last committed state stays served");
             }
+            Self::SourceEnded { source, newest_record } => {
+                let newest_record = newest_record.map_or_else(|| "never".to_owned(), |at| at.to_string());
+                let advice = "take the source out of the configuration, or repair its flow logs";
+                let silent = pause(limits::SOURCE_SILENT);
+                warn!(%source, %newest_record, silent, advice, "no record of the source for so long: it has ended, and the projection expects no more of it");
+            }
             Self::FirstScanComplete { objects } => info!(objects, "first full scan committed, ready"),
+            Self::SourceLeftBehind { source, reason, error } => {
+                let reason = reason.map_or("unread", FailureReason::as_str);
+                let waited = pause(limits::FIRST_SCAN_WAIT);
+                error!(%source, reason, %error, waited, "source not read yet: the others are served without it, it joins after its first full scan");
+            }
+            Self::SourceJoined { source } => {
+                info!(%source, "first full scan of the source committed, it counts from here on");
+            }
             Self::StartedOver => {
                 let advice = "if that was not meant, stop, remove the new file and put the old one back";
                 warn!(advice, "the state file was missing although there had been one: counting begins anew");
+            }
+            Self::StateMigrated { state, from } => {
+                let state = state.display();
+                info!(%state, from, "state file brought to the version of this program; older ones cannot open it any more");
             }
             Self::ClassifierChanged => {
                 info!(
                     "zones, port groups, NAT gateways or counting have changed: new traffic gets the new labels"
                 );
             }
-            Self::AzIdMissing { zone, az_id } => {
-                let advice = format!("add az_id = \"{az_id}\" to zone \"{zone}\"");
-                warn!(%zone, %az_id, advice, "zone has no az_id, so the az-id columns of the logs are not used");
+            Self::Remark { source, remark } => log_remark(source, remark),
+            Self::Unpriced { source, charge, aws_region } => {
+                let charge = charge.as_str();
+                let advice = format!("set {charge} in [prices.regions.{aws_region}]");
+                warn!(%source, charge, %aws_region, advice, "charge has no price in this region: its bytes count at 0");
             }
             Self::ForeignRegion { source, region } => {
                 let advice = "give the region a [[source]] of its own, or name the wanted ones in regions";
@@ -217,6 +257,12 @@ impl Event {
             Self::OverlappingFlowLogs { source, interface, first, second } => {
                 let advice = "name the one to be read in flow_log_ids of the source";
                 warn!(%source, %interface, %first, %second, advice, "two flow logs cover the same interface: its traffic counts twice");
+            }
+            Self::ManyFlowLogs { source, interface, flow_logs, .. } => {
+                let count = flow_logs.len();
+                let advice = "name the one to be read in flow_log_ids of the source";
+                let flow_logs = flow_logs.join(", ");
+                warn!(%source, %interface, count, %flow_logs, advice, "many flow logs cover the same interface: its traffic counts once for each");
             }
             Self::SeriesLimitReached => {
                 warn!("limits.series is reached: new label sets are counted in the series \"other\"");
@@ -230,7 +276,76 @@ impl Event {
             Self::CertificatesKept { error } => {
                 error!(%error, "certificates on the disk cannot be used, the ones before stay in force");
             }
-            Self::HoursFolded { hours } => info!(hours, "hours older than 400 days folded into the totals"),
+            Self::HoursFolded { hours } => info!(hours, "hours older than state.keep folded into the totals"),
+            Self::StartIgnored { source, start, begin } => warn!(
+                %source, %start, %begin,
+                "ingest.start is ignored: it is for a fresh state, and this source has begun already; to correct hours that \
+                 were counted, use recount; to count earlier ones, give the exporter another state.path"
+            ),
+            Self::LabelSetsRetired { label_sets } => info!(
+                label_sets,
+                "took label sets off the metrics that the configuration cannot produce any more; reports keep them"
+            ),
+        }
+    }
+}
+
+/// A duration with its unit, in whole seconds, such as `1m 30s`.
+fn pause(duration: Duration) -> String {
+    let seconds = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
+    humantime::format_duration(Duration::from_secs(seconds)).to_string()
+}
+
+/// Names the thing and what to do about it.
+fn log_remark(source: &str, remark: &Remark) {
+    match remark {
+        Remark::ZoneWithoutAzId { zone, az_id } => {
+            let advice = format!("add az_id = \"{az_id}\" to zone \"{zone}\"");
+            warn!(%source, %zone, %az_id, advice, "zone has no az_id, so the AZ ids of the logs are not used");
+        }
+        Remark::OtherAzId { zone, configured, logged } => {
+            let advice = format!("correct az_id or cidrs of zone \"{zone}\"");
+            warn!(%source, %zone, %configured, %logged, advice, "interfaces in the networks of a zone have another AZ id");
+        }
+        Remark::OtherRegion { zone, configured, az_id } => {
+            let advice = format!("correct region or az_id of zone \"{zone}\"");
+            warn!(%source, %zone, %configured, %az_id, advice, "AZ id belongs to another region than its zone");
+        }
+        Remark::OddPath { path, src_zone, dst_zone } => {
+            let advice = "correct region, az_id or cidrs of one of the two zones";
+            warn!(%source, path, %src_zone, %dst_zone, advice, "traffic_path does not fit the regions of the two zones");
+        }
+        Remark::OutsideNetworks { network, az_id } => {
+            let zone =
+                az_id.as_ref().map_or_else(|| "its zone".to_owned(), |az_id| format!("the zone of {az_id}"));
+            let advice = format!("add the network to the cidrs of {zone}");
+            warn!(%source, %network, advice, "interfaces lie outside all configured networks");
+        }
+        Remark::Forwarder { interface_id } => {
+            let advice = format!("add it: [[forwarder]] interface_ids = [\"{interface_id}\"]");
+            warn!(%source, %interface_id, advice, "interface records packets of other hosts and is not a configured forwarder");
+        }
+        Remark::EndpointWithoutRecords => {
+            let advice = "log the endpoint's interfaces, or set counting.endpoint_processing_at = \"client\"";
+            warn!(%source, advice, "interface endpoint is in use but not logged, so its processing is not charged");
+        }
+        Remark::OtherScope { zone } => {
+            let advice = "nothing if the networks are peered; else add those of this scope";
+            warn!(%source, %zone, advice, "addresses are known in the scope of another zone only");
+        }
+        Remark::BetweenVpcs { one, other } => {
+            let advice = format!(
+                "if they are peered, add [\"{one}\", \"{other}\"] to aws.peered, or log traffic-path"
+            );
+            warn!(%source, vpc = %one, other_vpc = %other, advice, "nothing says how two VPCs are connected, so inter_az is not charged between them");
+        }
+        Remark::ServiceWithoutCidrs { service } => {
+            let advice = format!("add cidrs to service \"{service}\"");
+            warn!(%source, %service, advice, "service is listed by its interfaces alone, so other objects do not know it");
+        }
+        Remark::TooManyAddresses => {
+            let advice = "give the zones their cidrs, so that AZs need not be learned from the logs";
+            warn!(%source, advice, "object has too many addresses to learn their AZs from it");
         }
     }
 }

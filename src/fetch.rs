@@ -41,9 +41,9 @@ pub enum FetchError {
     Quarantine(Quarantine),
 }
 
-/// Fetches what is needed to decode an object. One larger than `object_bytes_limit` (`limits.object_bytes`, in bytes)
-/// is refused by its listed size, without a request; one of no bytes needs none.
-pub async fn fetch(
+/// Fetches it at once. One that is too large is refused by its listed size, without a request; one of no bytes needs
+/// none.
+async fn fetch(
     store: &dyn ObjectStore,
     listed: &Listed,
     object_bytes_limit: u64,
@@ -72,8 +72,10 @@ pub async fn fetch(
     })
 }
 
-/// The same; but of an object of more than [`limits::IN_PARTS_BYTES`] only the end, and the rest while it is decoded. That
-/// blocks: where [`Fetched::parts`] is there, decode where blocking is allowed, and afterwards ask it for its failure.
+/// Fetches what is needed to decode an object of up to `object_bytes_limit` bytes (`limits.object_bytes`).
+///
+/// Of one of more than [`limits::IN_PARTS_BYTES`] it fetches only the end; the rest comes while it is decoded. That
+/// blocks: where [`Fetched::parts`] is there, decode where blocking is allowed, and ask it for its failure afterwards.
 pub async fn fetch_or_begin(
     store: &Arc<dyn ObjectStore>,
     listed: &Listed,

@@ -9,11 +9,11 @@ use std::{
 };
 
 use crate::{
+    app,
     cli::ExportHistoryArgs,
     config::Config,
     expose::{HistoryFamily, HistoryWriter, SeriesLabels},
-    ledger::{Ledger, LedgerReader, Measure, OpenError},
-    limits,
+    ledger::{Ledger, LedgerReader, Measure, OpenError, Table},
     model::{Hour, Timestamp},
 };
 
@@ -67,36 +67,36 @@ pub fn export(
     let labels = args.labels.iter().map(|label| (label.name.clone(), label.value.clone())).collect();
     let mut writer = HistoryWriter::new(out, args.step.into(), labels);
     let mut count = 0;
-    for family in HistoryFamily::ALL {
-        if hours.is_empty() {
-            break;
+    for table in Table::ALL.into_iter().filter(|_| !hours.is_empty()) {
+        let series = reader.history_series(table, &hours)?;
+        for family in HistoryFamily::ALL {
+            let measure = measure(family);
+            if measure.table() != table {
+                continue;
+            }
+            let labels = series.iter().map(|one| SeriesLabels { charge: one.charge, key: one.key.clone() });
+            let beginnings = writer.family(family, labels.collect())?;
+            for (one, beginning) in series.iter().zip(&beginnings) {
+                let added = reader.hours_of(measure, one)?;
+                let falls = one.falls(measure);
+                writer.series(family, beginning, one.begins, one.before(measure), &added, &falls)?;
+            }
+            count += series.len() as u64;
         }
-        let measure = measure(family);
-        let series = reader.history_series(measure, &hours)?;
-        let labels = series.iter().map(|one| SeriesLabels { charge: one.charge, key: one.key.clone() });
-        let beginnings = writer.family(family, labels.collect())?;
-        for (one, beginning) in series.iter().zip(&beginnings) {
-            let added = reader.hours_of(measure, one, hours.end)?;
-            writer.series(family, beginning, one.begins, one.before, &added)?;
-        }
-        count += series.len() as u64;
     }
     let samples = writer.finish()?;
     Ok(Exported { hours, series: count, samples })
 }
 
-/// The hours of the range that nothing is expected for any more: settled at the end of the last scan that was
-/// complete. While the exporter does not run the clock closes no hour, because nobody has read it.
+/// The closed hours of the range that was asked for.
 fn closed_hours(
     reader: &LedgerReader,
     config: &Config,
     args: &ExportHistoryArgs,
     now: Timestamp,
 ) -> Result<Range<Hour>, HistoryError> {
-    let read = reader.read_through(config.sources.iter().map(|source| source.url.as_str()))?;
-    let through = read.all.filter(|_| read.first_scan_complete).ok_or(HistoryError::NotReady)?;
-    let mut end = Hour::of(now.min(through).minus(limits::HOUR_SETTLES_AFTER));
-    let mut start = reader.first_hour()?.unwrap_or(end);
+    let sources = app::ledger_sources(config);
+    let Range { mut start, mut end } = reader.closed_hours(&sources, now)?.ok_or(HistoryError::NotReady)?;
     if let Some(from) = args.from {
         start = start.max(Hour::of(Timestamp(from.0.saturating_add(Hour::SECONDS - 1))));
     }

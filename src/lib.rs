@@ -6,7 +6,7 @@
 //!   discover -> fetch -> [ decode -> classify -> accumulate ] -> ledger.commit -> expose
 //!   Backlog     Bytes     FlowBatch   FlowKey     ObjectDelta      Ledger          Snapshot
 //!   (I/O)       (I/O)     (------ one pure function: digest ------) (I/O, SQLite)  (read only)
-//!                  pipeline drives it; event tells of it; app owns the tasks
+//!                  pipeline drives it; reader lists, fetches and decodes; event tells of it; app owns the tasks
 //! ```
 //!
 //! State = progress + totals: one value, one transition, one transaction. An object in S3 is the atom.
@@ -22,11 +22,16 @@
 //!
 //! Modules in the order of the data:
 
+// A dependency in Cargo.toml that nothing here uses. Unit tests see those of the tests as well.
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
+
 pub mod model;
 
 pub mod limits;
 
 pub mod event;
+
+pub mod aws;
 
 pub mod store;
 
@@ -36,15 +41,21 @@ pub mod fetch;
 
 pub mod decode;
 
+pub mod topology;
+
 pub mod classify;
 
 pub mod pricing;
+
+pub mod month;
 
 pub mod accumulate;
 
 pub mod ledger;
 
 pub mod expose;
+
+pub mod reader;
 
 pub mod pipeline;
 
@@ -55,6 +66,8 @@ pub mod check;
 pub mod quarantine;
 
 pub mod history;
+
+pub mod recount;
 
 pub mod config;
 

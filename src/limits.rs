@@ -23,6 +23,9 @@ pub const LIST_PAGES: usize = 10_000;
 /// Accounts, and regions of an account, that one source may have.
 pub const ROOTS: usize = 10_000;
 
+/// Views of a topology that are kept: one for each set of scopes that match. Some for each account in large organisations.
+pub const VIEWS: usize = 256;
+
 /// Every how many polls the whole lookback is listed, and accounts and regions are looked for anew.
 pub const FULL_SCAN_EVERY: u32 = 10;
 
@@ -50,14 +53,42 @@ pub const FOREIGN_KEYS: usize = 10_000;
 /// A record's time further than this from its object's partition is not believed.
 pub const RECORD_TIME_TOLERANCE: Duration = Duration::from_secs(24 * 3600);
 
-/// Hours that the ledger keeps apart before they are only in the totals: 400 days.
-pub const LEDGER_HOURS: i64 = 400 * 24;
+/// How long the ledger keeps hours apart before they are only in the totals, unless `state.keep` says else.
+pub const KEEP: Duration = Duration::from_secs(400 * 24 * 3600);
+
+/// What `state.keep` may be: the month gauges and the projection look back 45 days, a recount of last month 62.
+pub const KEEPS: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(62 * 24 * 3600)..=Duration::from_secs(10 * 366 * 24 * 3600);
+
+/// Objects that one recount reads: some 200 bytes of memory each.
+pub const RECOUNT_OBJECTS: usize = 1_000_000;
+
+/// Objects that a recount makes durable together.
+pub const RECOUNT_BATCH: usize = 32;
+
+/// Objects, partitions or changes that a recount names; the rest is counted.
+pub const RECOUNT_LINES: usize = 100;
+
+/// How long nothing was added to a label set that the configuration cannot produce any more when it leaves /metrics.
+pub const RETIRES_AFTER: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Hours whose cost a snapshot carries: a month of 31 days and the seven days before its first hour, with a margin.
 pub const COST_HOURS: i64 = 45 * 24;
 
 /// An hour is settled this long after its end: nearly all of its records have been delivered and read.
 pub const HOUR_SETTLES_AFTER: Duration = Duration::from_secs(30 * 60);
+
+/// A source without any record for so long has ended. Sources that are quiet by nature still log NODATA.
+pub const SOURCE_SILENT: Duration = Duration::from_secs(14 * 24 * 3600);
+
+/// How far apart the sources of a first start may begin: one cycle with its first listings.
+pub const FIRST_CYCLE: Duration = Duration::from_secs(3600);
+
+/// Settled hours whose mean carries a projection: seven days, so that every weekday counts once.
+pub const PROJECTION_HOURS: i64 = 7 * 24;
+
+/// Percent of the projection from which on the youth of a source matters.
+pub const PROJECTION_PERCENT: u128 = 5;
 
 /// How often the process may die while decoding an object before the object is set aside.
 pub const DECODE_ATTEMPTS: u32 = 3;
@@ -164,17 +195,42 @@ pub const ADDRESSES: usize = 1 << 15;
 /// AZ ids can have so many, and a region has some.
 pub const CLASSES: usize = 1 << 13;
 
-/// Sums of one object that are kept where they are found by number, at 24 bytes each; beyond, those by name take them up. A day
-/// of a cluster has some thousands.
+/// Sums of one object that are kept where they are found by number, at 24 bytes each; beyond, they are looked up. A day of a
+/// cluster has some thousands.
 pub const LANES: usize = 1 << 18;
+
+/// Sums of one object that are looked up, at some 100 bytes each; beyond, the object is no flow log.
+pub const OBJECT_LANES: usize = 1 << 19;
 
 /// Different sums of one object, charges included, at some 400 bytes each until they are committed. Five minutes of fifty
 /// zones have a tenth of it.
 pub const OBJECT_SUMS: usize = 1 << 18;
 
-/// Kinds of records of one object that are remembered with what they are; beyond, they are judged anew. A cluster has
-/// some thousands: zones by zones by port groups by directions.
-pub const SHAPES: usize = 1 << 16;
+/// Signatures of records of one object that are remembered; beyond, they are looked at anew. A cluster has some thousands:
+/// zones by zones by port groups by directions.
+pub const SIGNATURES: usize = 1 << 16;
+
+/// Kinds of records of one object, by all that bears on their meaning, at some 400 bytes each. More is no flow log.
+pub const OBJECT_KINDS: usize = 1 << 17;
+
+/// Addresses of an object that can be taught, at some 150 bytes each with what was taught; an object with more teaches
+/// nothing (semantics 2.19).
+pub const LEARNED_ADDRESSES: usize = 1 << 18;
+
+/// Sums of an object that wait for what it teaches (semantics 2.19).
+pub const OPEN_SUMS: usize = 1 << 18;
+
+/// Lessons of an object: each address may be shown by some interfaces.
+pub const LESSONS: usize = 1 << 19;
+
+/// Lessons of one address: a few interfaces may show it, no flow log has so many.
+pub const ADDRESS_LESSONS: usize = 256;
+
+/// VPCs of one object that are told apart. A region of an account has some.
+pub const OBJECT_VPCS: usize = 1 << 12;
+
+/// AZ ids of one object beside the configured ones. A region has some.
+pub const OBJECT_AZS: usize = 1 << 16;
 
 /// Interfaces that one object names to find out whether two flow logs cover the same ones.
 pub const OBJECT_INTERFACES: usize = 64;
@@ -187,7 +243,10 @@ pub const INTERFACE_ID_BYTES: usize = 64;
 pub const WATCHED_INTERFACES: usize = 4_096;
 
 /// Flow logs of one interface that are told apart.
-pub const WATCHED_FLOW_LOGS: usize = 8;
+pub const WATCHED_FLOW_LOGS: usize = 16;
+
+/// Flow logs with records of one interface in one hour that no change from one to its successor explains.
+pub const CROWD: usize = 3;
 
 /// Hours that two flow logs must share an interface: one that is deleted and made anew with other fields meets its
 /// successor in the hour of the change, and with its last records in the next.
@@ -196,11 +255,21 @@ pub const SHARED_HOURS: i64 = 3;
 /// How long an interface without records is remembered.
 pub const WATCHED_HOURS: i64 = 48;
 
-/// Pairs of flow logs that are told of.
-pub const OVERLAPS: usize = 64;
+/// Pairs of flow logs that are told of: all of so many over one interface.
+pub const OVERLAPS: usize = WATCHED_FLOW_LOGS * (WATCHED_FLOW_LOGS - 1) / 2;
 
 /// Distinct remarks (for example zones without their az_id) that one object may carry.
 pub const HINTS: usize = 64;
+
+/// Meanings of a label set that the ledger keeps apart: AZs of both ends, and how they stand to each other. A label set
+/// has one, or two where a zone's AZ was changed; beyond, they are summed as not known.
+pub const SERIES_MEANINGS: usize = 4;
+
+/// AWS regions of keys that the ledger keeps apart; beyond, they are `other`. AWS has some forty.
+pub const AWS_REGIONS: usize = 128;
+
+/// Remarks and missing prices that are told in the life of a process.
+pub const REMARKS: usize = 256;
 
 /// Attempts of one store request before the object or scan is put back.
 pub const STORE_ATTEMPTS: u32 = 4;
@@ -211,11 +280,11 @@ pub const STORE_BACKOFF: Duration = Duration::from_millis(200);
 /// Longest pause between attempts of one request.
 pub const STORE_BACKOFF_MAX: Duration = Duration::from_secs(20);
 
-/// Time to open a connection to a store.
-pub const STORE_CONNECT: Duration = Duration::from_secs(5);
+/// Time to open a connection to AWS.
+pub const AWS_CONNECT: Duration = Duration::from_secs(5);
 
 /// Time to obtain credentials from their provider, its own retries included.
-pub const STORE_CREDENTIALS: Duration = Duration::from_secs(15);
+pub const AWS_CREDENTIALS: Duration = Duration::from_secs(15);
 
 /// Time from the start of one attempt to the headers of its answer (for a listing page: to its end). The SDK has
 /// no such limit of its own.
@@ -247,6 +316,15 @@ pub const OBJECT_RETRY: Duration = Duration::from_secs(30);
 
 /// Longest pause before an object that failed is tried again.
 pub const OBJECT_RETRY_MAX: Duration = Duration::from_secs(30 * 60);
+
+/// First pause of a source whose first scan fails; doubles up to [`FIRST_SCAN_RETRY_MAX`].
+pub const FIRST_SCAN_RETRY: Duration = Duration::from_secs(2);
+
+/// Longest pause of a source whose first scan fails: credentials and policies come within minutes.
+pub const FIRST_SCAN_RETRY_MAX: Duration = Duration::from_secs(30);
+
+/// How long the flow families of a fresh state wait, once a source has been read, for sources that cannot be.
+pub const FIRST_SCAN_WAIT: Duration = Duration::from_secs(15 * 60);
 
 /// Longest pause of a source whose scans fail.
 pub const SCAN_BACKOFF_MAX: Duration = Duration::from_secs(10 * 60);
@@ -351,8 +429,20 @@ pub const DEMO_ROWS_PER_MINUTE: u32 = 100_000;
 pub const DEMO_HISTORY: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(2 * 86_400)..=Duration::from_secs(400 * 86_400);
 
-/// Bytes of a configuration file. A thousand zones are a tenth of it.
-pub const CONFIG_BYTES: u64 = 1 << 20;
+/// Bytes of AWS's file of address ranges, before and after decompression. It has 2 MiB.
+pub const IP_RANGES_BYTES: u64 = 64 << 20;
+
+/// Bytes of a configuration file. 40,000 networks of 400 zones are a tenth of it, at 20 to 40 bytes each.
+pub const CONFIG_BYTES: u64 = 16 << 20;
+
+/// Configured zones: each account, VPC and AZ of a large organisation can have one of its own, and all still fit 16 bits.
+pub const ZONES: usize = 65_000;
+
+/// How many zones `in` may lead through: it is followed by recursion. Two or three are usual.
+pub const ZONE_DEPTH: usize = 64;
+
+/// Names that a warning or an error lists before it counts the rest.
+pub const NAMES_LISTED: usize = 20;
 
 /// `ingest.poll_interval`: below, listing costs more than it finds (objects come every 5 minutes); above, freshness
 /// metrics and alerts lose their meaning.
@@ -379,15 +469,18 @@ pub const DECOMPRESSED_BYTES: std::ops::RangeInclusive<u64> = 1 << 10..=64 << 30
 /// terabyte or a slipped decimal point.
 pub const PRICE_USD: u64 = 1_000;
 
+/// Most gigabytes of a month that are believed, for tiers: an exabyte.
+pub const TIER_GB: u64 = 1_000_000_000;
+
 /// Highest monthly budget, in USD: a ninth of what the ledger's sums can hold.
 pub const BUDGET_USD: u64 = 1_000_000_000;
 
 const _: () = assert!(STORE_BACKOFF.as_millis() < STORE_BACKOFF_MAX.as_millis());
-const _: () = assert!(STORE_CREDENTIALS.as_secs() < STORE_ANSWER.as_secs());
-const _: () = assert!(STORE_CONNECT.as_secs() < STORE_ANSWER.as_secs());
+const _: () = assert!(AWS_CREDENTIALS.as_secs() < STORE_ANSWER.as_secs());
+const _: () = assert!(AWS_CONNECT.as_secs() < STORE_ANSWER.as_secs());
 const _: () = assert!(STORE_ANSWER.as_secs() < LIST_DEADLINE.as_secs());
 const _: () = assert!(LIST_DEADLINE.as_secs() < OBJECT_DEADLINE.as_secs());
-const _: () = assert!(COST_HOURS >= (31 + 7) * 24 && COST_HOURS < LEDGER_HOURS);
+const _: () = assert!(COST_HOURS >= 31 * 24 + PROJECTION_HOURS && COST_HOURS < 62 * 24);
 const _: () = assert!(TEXT_LINE_BYTES < TEXT_BUFFER_BYTES && TEXT_LINE_BYTES < BATCH_TEXT_BYTES);
 const _: () = assert!(FOOTER_BYTES < WHOLE_OBJECT_BYTES && FOOTER_BYTES < PART_BYTES);
 const _: () = assert!(WHOLE_OBJECT_BYTES < IN_PARTS_BYTES);
@@ -424,6 +517,30 @@ pub const REACH_ROOTS: usize = 20;
 
 /// Pages of a listing that `check --reach` reads of a source.
 pub const REACH_PAGES: usize = 20;
+
+/// Objects of a source in the sample of `check --reach`, where there are so many of one slot.
+pub const REACH_OBJECTS: usize = 24;
+
+/// A slot with so many is enough.
+pub const REACH_SLOT: usize = 12;
+
+/// Bytes of them.
+pub const REACH_BYTES: u64 = 64 << 20;
+
+/// Time to read them in.
+pub const REACH_TIME: Duration = Duration::from_secs(60);
+
+/// Records of one object: a large one is not read to its end.
+pub const REACH_RECORDS: u64 = 4 << 20;
+
+/// Kinds of records of one object that a sample tells apart; the rest is only added up.
+pub const REACH_KINDS: usize = 1 << 18;
+
+/// Networks, ports, gateways of a sample that are remembered.
+pub const REACH_ENTRIES: usize = 4_096;
+
+/// Entries of each kind that are named.
+pub const REACH_LINES: usize = 8;
 
 /// Log lines that wait for stderr. Beyond, lines are dropped rather than the program held up.
 pub const LOG_LINES: usize = 8_192;

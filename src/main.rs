@@ -2,7 +2,7 @@
 
 use std::{
     error::Error,
-    io::{BufWriter, Write as _},
+    io::{BufWriter, IsTerminal as _, Write as _},
     process::ExitCode,
     sync::Arc,
 };
@@ -11,15 +11,17 @@ use flowcost_exporter::{
     app::{self, AppError, Loader, Reloads},
     check,
     cli::{
-        CheckArgs, Cli, Command, DemoArgs, EXIT_RUNTIME, EXIT_USAGE, ExportHistoryArgs, Flags, ListenHost,
-        QuarantineAction, UsageError,
+        CheckArgs, CheckFormat, Cli, Command, ConfigArgs, ConfigSample, DemoArgs, EXIT_RUNTIME, EXIT_USAGE,
+        ExportHistoryArgs, Flags, ListenHost, LogFormat, QuarantineAction, RecountArgs, UsageError,
     },
-    config::{self, Config, ConfigError, Setup, SetupError},
+    config::{self, Config, ConfigError, Problem, Setup, SetupError, TOPIC},
     demo, healthcheck,
     history::{self, HistoryError},
     ledger::Request,
     limits,
     quarantine::{self, QuarantineError},
+    recount,
+    store::chain,
 };
 
 fn main() -> ExitCode {
@@ -31,23 +33,44 @@ fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(EXIT_USAGE));
         }
     };
-    match run(&cli) {
+    let flags = &cli.flags;
+    let logging = app::start_logging(flags.log_level(&cli.command()), flags.log_format());
+    let code = match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(),
-    }
+        Err(failure) => {
+            let served = matches!((cli.command(), &failure), (Command::Serve, Failure::Runtime(_)));
+            let logged = flags.errors_are_logged() || served && flags.log_format() == LogFormat::Logfmt;
+            if logged {
+                failure.log();
+            } else {
+                failure.print();
+            }
+            failure.code()
+        }
+    };
+    // Writes what is queued.
+    drop(logging);
+    code
 }
 
 fn run(cli: &Cli) -> Result<(), Failure> {
     let flags = &cli.flags;
     let command = cli.command();
     flags.reject_unsupported(&command)?;
-    let _logging = app::start_logging(flags.log_level, flags.log_format);
     match command {
         Command::Serve => serve(flags),
         Command::Demo(args) => demo(args, flags),
-        Command::Check(args) => check(&load_all(flags)?, &args),
+        Command::Check(args) => check(flags, &args),
+        Command::Config(ConfigArgs { which }) => {
+            say(match which {
+                ConfigSample::Minimal => config::MINIMAL,
+                ConfigSample::Example => config::EXAMPLE,
+            });
+            Ok(())
+        }
         Command::Quarantine(args) => quarantine(&load(flags)?, args.action),
         Command::ExportHistory(args) => export_history(flags, &args),
+        Command::Recount(args) => recount(flags, &args),
         Command::Healthcheck(args) => Ok(healthcheck::check(&args.url, limits::HEALTHCHECK_TIMEOUT)?),
     }
 }
@@ -73,22 +96,35 @@ fn serve(flags: &Flags) -> Result<(), Failure> {
 fn demo(args: DemoArgs, flags: &Flags) -> Result<(), Failure> {
     let rows = args.rows_per_minute.map_or(demo::ROWS_PER_MINUTE, std::num::NonZeroU32::get);
     let loopback = ListenHost::Ip(std::net::Ipv4Addr::LOCALHOST.into());
-    Ok(app::demo(args.dir, rows, args.history, &flags.listen_addresses(loopback), say)?)
+    Ok(app::demo(args.dir, rows, args.history, &flags.listen_addresses(loopback), &say)?)
 }
 
 /// Says what the configuration means; with `--reach`, also what its sources hold.
-fn check(setup: &Setup, args: &CheckArgs) -> Result<(), Failure> {
-    let Setup { config, web } = setup;
-    say(&format!("{config}{web}"));
-    if args.reach {
-        let reach = app::block_on(check::reach(config, app::system_clock().now()))?;
-        say(&reach.text);
-        if !reach.ok {
-            return Err(Failure::Runtime("check: not every source can be read".into()));
+fn check(flags: &Flags, args: &CheckArgs) -> Result<(), Failure> {
+    let json = args.format == CheckFormat::Json;
+    let setup = match load_all(flags) {
+        Err(Failure::Config(error)) if json => {
+            say(&format!("{:#}\n", check::problems(&error)));
+            return Err(Failure::Said(EXIT_USAGE));
         }
+        setup => setup?,
+    };
+    let hints = check::missing_folders(&setup.config);
+    if !json {
+        say(&format!("{}{}", setup.config, setup.web));
+        hints.iter().for_each(|hint| say(&format!("{:<TOPIC$} {hint}\n", "warning")));
     }
-    say("check: ok\n");
-    Ok(())
+    let reach = if args.reach { Some(check::reach(&setup.config, app::system_clock().now())?) } else { None };
+    match &reach {
+        _ if json => say(&format!("{:#}\n", check::summary(&setup, &hints, reach.as_ref()))),
+        Some(reach) => say(&reach.text),
+        None => say("check: ok\n"),
+    }
+    match reach {
+        Some(reach) if !reach.ok && json => Err(Failure::Said(EXIT_RUNTIME)),
+        Some(reach) if !reach.ok => Err(Failure::Runtime("check: the verdict says what is missing".into())),
+        _ => Ok(()),
+    }
 }
 
 fn quarantine(config: &Config, action: QuarantineAction) -> Result<(), Failure> {
@@ -118,6 +154,19 @@ fn export_history(flags: &Flags, args: &ExportHistoryArgs) -> Result<(), Failure
     Ok(())
 }
 
+/// What has changed goes to stdout; how far it has come to a terminal only.
+fn recount(flags: &Flags, args: &RecountArgs) -> Result<(), Failure> {
+    args.check()?;
+    let config = load(flags)?;
+    let progress = |text: &str| {
+        if std::io::stderr().is_terminal() {
+            let _ = std::io::stderr().write_all(text.as_bytes());
+        }
+    };
+    say(&recount::run(&config, args, &app::system_clock(), &progress)?);
+    Ok(())
+}
+
 fn say(text: &str) {
     // A closed pipe is no reason to fail.
     let _ = std::io::stdout().write_all(text.as_bytes());
@@ -125,27 +174,56 @@ fn say(text: &str) {
 
 /// Why the process ends before its time, which decides the exit code.
 enum Failure {
-    /// The command line or the configuration is wrong.
+    /// The command line is wrong.
     Usage(Box<dyn Error>),
+    /// A configuration is.
+    Config(SetupError),
     /// Anything else.
     Runtime(Box<dyn Error>),
+    /// It has been said.
+    Said(u8),
 }
 
 impl Failure {
-    /// Prints the chain of causes.
-    fn report(self) -> ExitCode {
-        let (error, code) = match self {
-            Self::Usage(error) => (error, EXIT_USAGE),
-            Self::Runtime(error) => (error, EXIT_RUNTIME),
-        };
-        let mut text = format!("flowcost-exporter: {}", error.to_string().trim_end());
-        let mut cause = error.source();
-        while let Some(next) = cause {
-            text += &format!(": {next}");
-            cause = next.source();
+    fn code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Usage(_) | Self::Config(_) => EXIT_USAGE,
+            Self::Runtime(_) => EXIT_RUNTIME,
+            Self::Said(code) => *code,
+        })
+    }
+
+    /// The chain of causes.
+    fn text(&self) -> String {
+        match self {
+            Self::Usage(error) | Self::Runtime(error) => chain(&**error),
+            Self::Config(error) => error.to_string(),
+            Self::Said(_) => String::new(),
         }
-        let _ = writeln!(std::io::stderr(), "{text}");
-        ExitCode::from(code)
+    }
+
+    fn print(&self) {
+        if !matches!(self, Self::Said(_)) {
+            let _ = writeln!(std::io::stderr(), "flowcost-exporter: {}", self.text().trim_end());
+        }
+    }
+
+    /// As lines of the log: a configuration's problems are one each.
+    fn log(&self) {
+        match self {
+            Self::Said(_) => {}
+            Self::Usage(_) | Self::Runtime(_) => {
+                tracing::error!(error = self.text().trim_end(), "cannot go on")
+            }
+            Self::Config(SetupError(errors)) => {
+                let all =
+                    errors.iter().flat_map(|error| error.problems.iter().map(move |one| (&error.file, one)));
+                for (file, problem) in all {
+                    let Problem { key, line, value, wanted, variable, .. } = problem;
+                    tracing::error!(%file, line, key, variable, value, wanted, "invalid configuration");
+                }
+            }
+        }
     }
 }
 
@@ -157,13 +235,13 @@ impl From<UsageError> for Failure {
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
-        Self::Usage(Box::new(error))
+        Self::Config(SetupError(vec![error]))
     }
 }
 
 impl From<SetupError> for Failure {
     fn from(error: SetupError) -> Self {
-        Self::Usage(Box::new(error))
+        Self::Config(error)
     }
 }
 
@@ -181,6 +259,12 @@ impl From<QuarantineError> for Failure {
 
 impl From<HistoryError> for Failure {
     fn from(error: HistoryError) -> Self {
+        Self::Runtime(Box::new(error))
+    }
+}
+
+impl From<recount::Failure> for Failure {
+    fn from(error: recount::Failure) -> Self {
         Self::Runtime(Box::new(error))
     }
 }

@@ -6,7 +6,10 @@
 use std::fmt::Write as _;
 
 use crate::{
-    cli::Selection,
+    cli::{
+        Selection,
+        table::{columns, plain},
+    },
     config::Config,
     ledger::{Ledger, OpenError, QuarantinedObject, Request, RequestError},
 };
@@ -81,21 +84,7 @@ fn table(objects: &[QuarantinedObject]) -> String {
         let size = listed.size.to_string();
         [source, reason, object.since.to_string(), size, asked, key, plain(&object.why.detail)]
     }));
-    let widths: Vec<usize> = (0..HEADINGS.len())
-        .map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0))
-        .collect();
-    let mut text = String::new();
-    for row in rows {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
-        let _ = writeln!(text, "{}", cells.collect::<Vec<_>>().join("  ").trim_end());
-    }
-    text
-}
-
-/// Text of somebody else's, without what could control a terminal.
-fn plain(text: &str) -> String {
-    let safe = |c: char| if c.is_control() { c.escape_unicode().to_string() } else { c.to_string() };
-    text.chars().map(safe).collect()
+    columns(&rows)
 }
 
 #[cfg(test)]

@@ -13,23 +13,15 @@ use crate::oracle::{
 
 fn config(bad_rows: u64) -> OracleConfig {
     OracleConfig {
-        source_region: TOKYO.to_owned(),
         zones: vec![ZoneConfig {
             name: "a".to_owned(),
-            az_id: None,
-            region: TOKYO.to_owned(),
             cidrs: vec!["10.0.0.0/16".to_owned()],
-            logged: true,
+            ..ZoneConfig::default()
         }],
-        gateways: Vec::new(),
-        port_groups: Vec::new(),
-        port_match: "either",
         vantage: "every",
-        rejected: false,
-        no_charge: Vec::new(),
         prices: BTreeMap::from([("internet_egress", 1_000_000_000_000)]),
-        bytes_per_gb: 1 << 30,
         bad_rows_per_object: bad_rows,
+        ..OracleConfig::of_region(TOKYO)
     }
 }
 
@@ -59,7 +51,7 @@ fn row() -> Row {
 fn settle(at: usize, change: impl Fn(&mut Row), bad_rows: u64) -> Settlement {
     let mut rows = vec![row(); 10_000];
     change(&mut rows[at]);
-    let part = Part { start: START, hours: 1 };
+    let part = Part::hour(START);
     let [parquet, text] =
         Format::ALL.map(|format| exporter::settle(&rows, &columns(), part, (format, 0), &config(bad_rows)));
     assert_eq!(parquet, text, "both formats say the same");

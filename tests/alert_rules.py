@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""What promtool cannot know of the alert rules: names against METRICS.md, the runbook, both cases of each alert in the tests.
+"""What promtool cannot know of the alert rules: names against METRICS.md, the runbook, both cases of each alert in the tests, and
+annotations that always find what they ask for. The last of these checks is checked itself, with the mistakes below.
 
 METRICS.md is the catalogue: a test of the exporter keeps the two equal.
 """
 
+import copy
 import re
 import sys
 from pathlib import Path
@@ -20,8 +22,21 @@ PROMETHEUS_METRICS = {"up": set()}
 TARGET_LABELS = {"job", "instance", "pod"}
 WORDS = set(
     "sum min max avg count topk by without on ignoring group_left group_right and or unless offset bool increase rate "
-    "last_over_time min_over_time max_over_time time absent first value query printf".split()
+    "last_over_time min_over_time max_over_time resets time vector absent first value query printf".split()
 )
+# How long an annotation may look for the last value of a gauge, at the least: a restart, or an exporter that was stopped.
+BRIDGES = {"15m", "1h", "6h", "1d"}
+# (the text of an annotation, words of the complaint about it) for FlowcostInterAzShareHigh
+MISTAKES = [
+    ('{{ printf "min(flowcost_budget_inter_az_ratio{job=%q})" $labels.job | query | first | value }}', "as it is now"),
+    ('{{ printf "time() - flowcost_ready{job=%q}" $labels.job | query | first | value }}', "as it is now"),
+    ('{{ printf "sum(last_over_time(flowcost_ready{job=%q}[5m]))" $labels.job | query | first | value }}', "as it is now"),
+    ('{{ printf "sum(last_over_time(flowcost_ready{job=%q}[15m]))" $labels.job | query | first | value }}', "may be gone"),
+    ('{{ printf "sum(job:flowcost_cost_usd:increase1d{job=%q})" $labels.job | query | first | value }}', "may be gone"),
+    ('{{ with printf "flowcost_ready{job=%q}" $labels.job | query }}{{ . | first | value }}{{ end }}', "as it is now"),
+    ('{{ query "flowcost_ready" | first | value }}', "as it is now"),
+    ("{{ range query `flowcost_ready` }}{{ . | value }}{{ end }}", "no query is found"),
+]
 DURATION = re.compile(r"\b\d+[smhdwy]\b")
 
 
@@ -63,8 +78,8 @@ def text_without_strings(text):
 
 def template_queries(annotation):
     """The queries inside an annotation, with what printf fills in left as it is."""
-    for query in re.findall(r'printf "((?:[^"\\]|\\.)*)"[^|}]*\| query', annotation):
-        yield query.replace('\\"', '"').replace("%q", '"x"')
+    for printed, plain in re.findall(r'printf "((?:[^"\\]|\\.)*)"[^|}]*\| query|query "((?:[^"\\]|\\.)*)"', annotation):
+        yield (printed or plain).replace('\\"', '"').replace("%q", '"x"')
 
 
 def rules_of(document):
@@ -126,6 +141,33 @@ def shapes(alerts, problems):
             problems.append(f"runbook, {name}: does not say \"Severity: {severity}.\"")
 
 
+def annotation_queries(alerts, problems):
+    """No template asks for what may be gone while its alert fires: it would show an error instead of a number."""
+    for name, alert in alerts.items():
+        asked = {metric for metric in uses(alert["expr"])[0]}
+        for text in alert["annotations"].values():
+            queries = list(template_queries(text))
+            if len(re.findall(r"\bquery\b", text)) != len(queries):
+                problems.append(f"{name}: a query, but no query is found in the form of the others: {text}")
+            for query in queries:
+                bridged = re.sub(r"\w+_over_time\(\w+(\{[^}]*\})?\[(\w+)\]\)", lambda found: "" if found[2] in BRIDGES else found[0], query)
+                bare = [metric for metric in uses(bridged)[0] if ":" not in metric]
+                problems += [f"{name}: an annotation asks for {metric} as it is now: {query}" for metric in bare]
+                if not query.endswith(" or vector(0)"):
+                    gone = set(uses(query)[0]) - asked
+                    problems += [f"{name}: {metric} may be gone while the alert fires: {query}" for metric in sorted(gone)]
+
+
+def unnoticed_mistakes(alerts):
+    """The mistakes in annotations that no complaint speaks of."""
+    for text, words in MISTAKES:
+        wrong, found = copy.deepcopy({"FlowcostInterAzShareHigh": alerts["FlowcostInterAzShareHigh"]}), []
+        wrong["FlowcostInterAzShareHigh"]["annotations"]["summary"] = text
+        annotation_queries(wrong, found)
+        if not any(words in problem for problem in found):
+            yield f"a mistake was not found: {text}; the complaints are {found}"
+
+
 def runbook_queries(rules, problems):
     """Queries of the runbook ask for what exists."""
     blocks = re.findall(r"```promql\n(.*?)```", RUNBOOK.read_text(), re.DOTALL)
@@ -167,6 +209,8 @@ def main():
     alerts = {rule["alert"]: rule for rule in rules if "alert" in rule}
     names(rules, problems)
     shapes(alerts, problems)
+    annotation_queries(alerts, problems)
+    problems += unnoticed_mistakes(alerts)
     runbook_queries(rules, problems)
     readme(rules, problems)
     both_cases(alerts, problems)

@@ -22,7 +22,7 @@ use flowcost_exporter::{
 use parquet::basic::Compression;
 
 use crate::{
-    fixtures_parquet::{classifier, files, partition},
+    fixtures_parquet::{classifier, files, origin},
     support::craft::{
         DELTA_BYTE_ARRAY, DELTA_LENGTH_BYTE_ARRAY, PLAIN, RLE_DICTIONARY, RawPage, data, dictionary, file,
         footer, gzip, gzip_zeros, same_row_group, varint,
@@ -304,7 +304,7 @@ fn one_bomb() {
     let input = Input::Whole(fs::read(path).unwrap().into());
     let began = Instant::now();
     let settled =
-        panic::catch_unwind(AssertUnwindSafe(|| digest(input, &partition(), &classifier(), &limits())));
+        panic::catch_unwind(AssertUnwindSafe(|| digest(input, &origin(), &classifier(), &limits())));
     let said = match settled {
         Ok(Settlement::Quarantined(why)) => format!("{}: {}", why.reason.as_str(), why.detail),
         Ok(other) => format!("{other:?}"),

@@ -6,9 +6,10 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
-use flowcost_exporter::config::Config;
+use flowcost_exporter::{classify::Classifier, config::Config};
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
@@ -116,11 +117,15 @@ fn the_commented_examples_are_valid() {
     let (_dir, environment) = writable_state();
     let text = fs::read_to_string(folder("config/flowcost.toml")).expect("flowcost.toml");
     let example = |line: &str| is_key(line, "# ") || line.starts_with("# [");
-    let all = uncommented(&text, "# ", |_, line| example(line));
+    let all = uncommented(&text, "# ", |_, line| example(line))
+        .replace("/etc/flowcost/ip-ranges.json", "tests/configs/aws/ip-ranges.json");
     let config = Config::parse("flowcost.toml", &all, &environment).unwrap_or_else(|error| panic!("{error}"));
-    let counts = (config.rules.zones.len(), config.rules.port_groups.len(), config.rules.gateways.len());
-    assert_eq!(counts, (1, 1, 1));
-    assert_eq!(config.rules.no_charge.len(), 1);
+    assert_eq!(config.warnings, Vec::<String>::new());
+    let rules = &config.rules;
+    assert_eq!((rules.zones.len(), rules.port_groups.len(), rules.gateways.len()), (3, 1, 1));
+    assert_eq!((rules.forwarders.len(), rules.services.len(), rules.no_charge.len()), (1, 1, 1));
+    assert_eq!((rules.peered.len(), rules.public_nets.len(), config.prices.tiers.len()), (1, 2, 1));
+    assert!(config.ip_ranges().is_some());
 }
 
 #[test]
@@ -129,18 +134,38 @@ fn the_commented_configuration_has_every_key() {
     // Ask the parser itself: an unknown key in each table makes it list the known ones.
     let probe = "[state]\nqqqqqqqq = 1\n[ingest]\nqqqqqqqq = 1\n[[source]]\nqqqqqqqq = 1\n[[zone]]\nqqqqqqqq = 1\n\
                  [[port_group]]\nqqqqqqqq = 1\n[ports]\nqqqqqqqq = 1\n[[nat_gateway]]\nqqqqqqqq = 1\n\
-                 [counting]\nqqqqqqqq = 1\n[prices]\nqqqqqqqq = 1\nno_charge = [{qqqqqqqq = 1}]\n[budget]\nqqqqqqqq = 1\n\
-                 [limits]\nqqqqqqqq = 1\n";
+                 [[forwarder]]\nqqqqqqqq = 1\n[[service]]\nqqqqqqqq = 1\n\
+                 [aws]\nqqqqqqqq = 1\npublic_cidrs = [{qqqqqqqq = 1}]\n[counting]\nqqqqqqqq = 1\n\
+                 [prices]\nqqqqqqqq = 1\nno_charge = [{qqqqqqqq = 1}]\n[prices.regions.us-east-1]\nqqqqqqqq = 1\n\
+                 tiers = { qqqqqqqq = 1, inter_az = [{qqqqqqqq = 1}]}\n[budget]\nqqqqqqqq = 1\n[limits]\nqqqqqqqq = 1\n";
     let error = Config::parse("probe", probe, &[]).expect_err("full of unknown keys");
     let lists: Vec<&str> = error
         .problems
         .iter()
         .filter_map(|problem| problem.wanted.strip_prefix("unknown key; the keys here are "))
         .collect();
-    assert_eq!(lists.len(), 12, "one for each table");
+    assert_eq!(lists.len(), 19, "one for each table");
     for key in lists.iter().flat_map(|list| list.split(", ")) {
         let shown = text.contains(&format!("{key} = ")) || text.contains(&format!("[prices.{key}."));
         assert!(shown, "config/flowcost.toml does not show {key}");
+    }
+}
+
+#[test]
+fn the_filters_of_a_source_have_a_short_name() {
+    let (_dir, environment) = writable_state();
+    let filters = |lists: &str| {
+        let text =
+            format!("[[source]]\nname = \"s\"\nurl = \"s3://flow-logs/\"\nregion = \"us-east-1\"\n{lists}\n");
+        Config::parse("in.toml", &text, &environment).unwrap().sources[0].filters()
+    };
+    assert_eq!(filters(""), "none");
+    let two = filters("accounts = [\"111111111111\", \"222222222222\"]");
+    assert!(two.len() == 8 && two.bytes().all(|byte| byte.is_ascii_hexdigit()), "{two}");
+    assert_eq!(filters("accounts = [\"222222222222\", \"111111111111\"]"), two);
+    let others = ["accounts = [\"111111111111\"]", "regions = [\"us-east-1\"]", "flow_log_ids = [\"fl-1\"]"];
+    for other in others {
+        assert_ne!(filters(other), two, "{other}");
     }
 }
 
@@ -162,7 +187,7 @@ fn a_missing_large_or_binary_file_is_said_to_be_so() {
     assert!(report("none.toml").contains("does not exist"));
     fs::write(dir.path().join("binary.toml"), [0xff, 0xfe, 0x00]).unwrap();
     assert!(report("binary.toml").contains("not text in UTF-8"));
-    fs::write(dir.path().join("large.toml"), vec![b'#'; (1 << 20) + 1]).unwrap();
+    fs::write(dir.path().join("large.toml"), vec![b'#'; (16 << 20) + 1]).unwrap();
     assert!(report("large.toml").contains("larger than"));
     assert!(report("").contains("cannot be read"), "a folder");
 }
@@ -183,4 +208,65 @@ fn the_state_folder_must_take_new_files() {
     // Where even root may not write.
     let report = load(Path::new("/proc/flowcost.db")).expect_err("no place for files").to_string();
     assert!(report.contains("cannot be written"), "{report}");
+}
+
+/// A configuration of many networks.
+fn many_networks(
+    zones: usize,
+    of_each: usize,
+    scope: impl Fn(usize) -> String,
+    first: impl Fn(usize) -> u32,
+) -> String {
+    let mut text =
+        String::from("[[source]]\nname = \"s\"\nurl = \"s3://flow-logs/\"\nregion = \"us-east-1\"\n");
+    for zone in 0..zones {
+        let network = |at: usize| {
+            let address =
+                std::net::Ipv4Addr::from(0x0a00_0000 + (first(zone) + u32::try_from(at).unwrap()) * 64);
+            format!("\"{address}/26\"")
+        };
+        let cidrs: Vec<String> = (0..of_each).map(network).collect();
+        let az = zone % 6 + 1;
+        text += &format!(
+            "[[zone]]\nname = \"zone {zone}\"\naz_id = \"use1-az{az}\"\ncidrs = [{}]\n",
+            cidrs.join(", ")
+        );
+        text += &scope(zone);
+    }
+    text
+}
+
+/// 40,000 networks in 400 zones take a fraction of a second, and the time must not grow with the square of zones that
+/// share them.
+#[test]
+fn forty_thousand_networks_load_at_once() {
+    let (_dir, environment) = writable_state();
+    let account = |zone| format!("accounts = [\"{zone:012}\"]\n");
+    let load = |text: &str| {
+        let began = Instant::now();
+        let config = Config::parse("large", text, &environment).unwrap_or_else(|error| panic!("{error}"));
+        (config, began.elapsed())
+    };
+    let apart = many_networks(400, 100, |_| String::new(), |zone| u32::try_from(zone * 100).unwrap());
+    for text in [apart, many_networks(400, 100, account, |_| 0)] {
+        let (config, loaded) = load(&text);
+        let began = Instant::now();
+        let scope = config.sources[0].scope();
+        let classifier = Classifier::new(config.rules.clone(), &scope, config.prices.clone(), None);
+        let built = began.elapsed();
+        println!("{} bytes: read in {loaded:?}, classifier in {built:?}", text.len());
+        assert!(loaded + built < Duration::from_secs(10), "{loaded:?} and {built:?}");
+        drop(classifier);
+    }
+    // Each account has the same network: all pairs of these zones are 200 millions.
+    let (_, loaded) = load(&many_networks(20_000, 1, account, |_| 0));
+    println!("20,000 accounts with one network: read in {loaded:?}");
+    assert!(loaded < Duration::from_secs(20), "{loaded:?}");
+}
+
+#[test]
+fn more_zones_than_have_numbers_are_refused() {
+    let text = many_networks(65_001, 0, |_| String::new(), |_| 0);
+    let error = Config::parse("large", &text, &[]).expect_err("too many zones").to_string();
+    assert!(error.contains("has 65001 zones; 65000 are the most there can be"), "{error}");
 }

@@ -35,6 +35,18 @@ def rename_variable(board):
     boards.variables(board)[2]["name"] = "elsewhere"
 
 
+def without_a_charge(board):
+    """Takes one charge out of the first panel that gives each its colour."""
+    for panel in boards.panels(board):
+        overrides = panel.get("fieldConfig", {}).get("overrides", [])
+        named = [one for one in overrides if one["matcher"]["options"] == "vpn_egress"]
+        if named:
+            return overrides.remove(named[0])
+    return None
+
+
+AWS = {"matcher": {"id": "byName", "options": "aws"}, "properties": []}
+
 # (what is done to a copy of flowcost-overview.json, words that the complaint must have)
 MISTAKES = [
     (replaced("flowcost_projected_month_usd", "flowcost_projected_usd"), "neither in METRICS.md nor recorded"),
@@ -45,6 +57,12 @@ MISTAKES = [
     (replaced("src_zone=~", "source_zone=~"), "has no label source_zone"),
     (replaced('nat_direction="none"', 'nat_direction="no"'), "nat_direction of"),
     (replaced('charge="inter_az"', 'charge="interaz"'), "is never interaz"),
+    (replaced('src_zone=~"$src_zone"', 'src_zone=~"aws|internet"'), "leaves out aws:REGION"),
+    (on_panel(0, lambda panel: panel["fieldConfig"]["defaults"]["thresholds"]["steps"][0].update(color="green")), "first colour is green"),
+    (on_panel(0, lambda panel: panel["fieldConfig"]["defaults"].update(noValue="-")), "must say why nothing is shown"),
+    (on_panel(7, lambda panel: panel["fieldConfig"]["defaults"]["custom"].update(spanNulls=900000)), "lines over gaps"),
+    (without_a_charge, "names charges, but not vpn_egress"),
+    (on_panel(0, lambda panel: panel["fieldConfig"]["overrides"].append(AWS)), "names the zone aws, but not aws:REGION"),
     (replaced("$job", "$jobs"), "unknown variable jobs"),
     (replaced("${__from:date:seconds}", "${__from:date:iso}"), "unknown variable __from:date:iso"),
     (on_panel(0, lambda panel: panel.pop("description")), "description is missing"),

@@ -80,7 +80,10 @@ fn what_cannot_be_written_is_named_with_its_remedy() {
     all_may_read(site.dir.path(), 0o755);
     // Permissions mean nothing to root, so the binary runs as nobody then; its own folder may be closed to nobody.
     let binary = site.path("binary");
-    fs::copy(BINARY, &binary).unwrap();
+    // Copied by another process: a file that this one, or a child between fork and exec, has open for
+    // writing cannot be executed.
+    let copied = Command::new("cp").args([BINARY.as_ref(), binary.as_os_str()]).status().expect("cp");
+    assert!(copied.success());
     let command = || {
         let mut command = Command::new(&binary);
         if geteuid().is_root() {
@@ -186,10 +189,10 @@ fn sigterm_does_not_wait_for_a_state_that_takes_long_to_open() {
     let made = Command::new("mkfifo").arg(site.state()).status().expect("mkfifo");
     assert!(made.success());
     let mut exporter = Exporter::start(&site.config());
-    let address = exporter.address();
+    exporter.wait_for("message=\"opening the state\"");
     exporter.terminate();
     let asked = Instant::now();
     assert_eq!(exporter.end().code(), Some(0), "{}", exporter.log());
     assert!(asked.elapsed() < limits::SHUTDOWN_GRACE, "{:?}", asked.elapsed());
-    assert!(scrape::get(address, "/metrics").is_err());
+    assert!(!exporter.log().contains("message=listening"), "{}", exporter.log());
 }

@@ -331,7 +331,7 @@ fn a_clock_that_runs_ahead_folds_no_hour_that_is_recent_by_the_records() {
     let hour_of = |hours_ago: i64| (NOON - hours_ago * 3600).to_string();
     put_uncharged(&world, 1, 1);
     run(&world, 1);
-    assert!(world.last().hourly_cost.is_empty() && !world.last().traffic.is_empty());
+    assert!(world.last().by_source["logs"].hourly_cost.is_empty() && !world.last().traffic.is_empty());
     world.pass(500 * day);
     run(&world, 1);
     assert_eq!(hours(), hour_of(1), "only the clock says that it is old");

@@ -17,13 +17,14 @@ use flowcost_exporter::{
     accumulate::digest,
     classify::Classifier,
     decode::Input,
-    model::{Partition, RecordOutcome, Settlement},
+    model::{Origin, RecordOutcome, Settlement},
 };
 use parquet::file::metadata::ParquetMetaDataReader;
 
 use crate::{
-    fixtures_parquet::{LIMITS, classifier, files, partition},
+    fixtures_parquet::{LIMITS, classifier, files, origin},
     oracle::exporter,
+    support::alone::alone,
 };
 
 /// Time for all fixtures together when no number of mutations is asked for.
@@ -50,20 +51,20 @@ enum End {
 
 #[test]
 fn a_mutated_file_counts_whole_or_not_at_all() {
+    alone("mutations::a_mutated_file_counts_whole_or_not_at_all", ":", mutations);
+}
+
+#[allow(clippy::print_stdout, reason = "the figures of a test")]
+fn mutations() {
     let asked = std::env::var("FLOWCOST_MUTATIONS").ok().map(|count| count.parse::<u64>().unwrap());
     let wanted = std::env::var("FLOWCOST_MUTATE").unwrap_or_default();
     let seed = std::env::var("FLOWCOST_MUTATION_SEED").map_or(1, |seed| seed.parse().unwrap());
     let fixtures: BTreeMap<String, Vec<u8>> =
         files("parquet").into_iter().filter(|(name, _)| name.contains(&wanted)).collect();
     let share = BUDGET / u32::try_from(fixtures.len()).unwrap();
-    let judge = Judge { classifier: classifier(), partition: partition() };
+    let judge = Judge { classifier: classifier(), origin: origin() };
     // What the decoder says when it panics is in the quarantine's detail; here it would be thousands of backtraces.
-    let (here, usual) = (std::thread::current().id(), panic::take_hook());
-    panic::set_hook(Box::new(move |info| {
-        if std::thread::current().id() != here {
-            usual(info);
-        }
-    }));
+    panic::set_hook(Box::new(|_| {}));
     let mut totals: BTreeMap<End, u64> = BTreeMap::new();
     let mut wrong = Vec::new();
     let mut panics: BTreeMap<String, String> = BTreeMap::new();
@@ -117,14 +118,14 @@ fn keep(name: &str, file: &[u8]) -> String {
 
 struct Judge {
     classifier: Classifier,
-    partition: Partition,
+    origin: Origin,
 }
 
 impl Judge {
     /// As the pipeline does it: a panic is caught where the task ends.
     fn settle(&self, file: &[u8]) -> Result<Settlement, String> {
         let input = Input::Whole(file.to_vec().into());
-        panic::catch_unwind(AssertUnwindSafe(|| digest(input, &self.partition, &self.classifier, &LIMITS)))
+        panic::catch_unwind(AssertUnwindSafe(|| digest(input, &self.origin, &self.classifier, &LIMITS)))
             .map_err(|panic| {
                 let text = panic.downcast_ref::<String>().cloned();
                 text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))

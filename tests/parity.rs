@@ -21,16 +21,12 @@ const OLD_GROUPS: [&str; 1] = ["loki-before"];
 fn config() -> OracleConfig {
     let zone = |name: &str, cidr: &str| ZoneConfig {
         name: name.to_string(),
-        az_id: None,
-        region: TOKYO.to_string(),
         cidrs: vec![cidr.to_string()],
-        logged: true,
+        ..ZoneConfig::default()
     };
     let group = |name: &str, ranges: &[(u16, u16)]| (name.to_string(), ranges.to_vec());
     OracleConfig {
-        source_region: TOKYO.to_string(),
         zones: vec![zone("ap-northeast-1a", "10.0.128.0/22"), zone("ap-northeast-1c", "10.0.132.0/22")],
-        gateways: Vec::new(),
         port_groups: vec![
             group("loki-gateway", &[(4080, 4080)]),
             group("loki-cache", &[(4090, 4091)]),
@@ -41,10 +37,8 @@ fn config() -> OracleConfig {
         port_match: "destination",
         vantage: "every",
         rejected: true,
-        no_charge: Vec::new(),
         prices: BTreeMap::from([("inter_az", 10_000_000), ("internet_egress", 114_000_000)]),
-        bytes_per_gb: 1 << 30,
-        bad_rows_per_object: 0,
+        ..OracleConfig::of_region(TOKYO)
     }
 }
 
@@ -156,7 +150,8 @@ fn analyze(rows: &[Row], ports: &[i64]) -> Report {
 fn report(tables: &Tables, groups: &[&str]) -> Report {
     let known = |zone: &str| if zone.starts_with("ap-") { zone.to_string() } else { "unknown".to_string() };
     let mut zones: BTreeMap<(String, String), (u64, u128)> = BTreeMap::new();
-    for ((_, (src, dst, group, nat)), [flows, _, bytes, _]) in &tables.traffic {
+    for ((_, series), [flows, _, bytes, _]) in &tables.traffic {
+        let (src, dst, group, nat) = &series.labels;
         assert_eq!(nat, "none");
         if groups.contains(&group.as_str()) {
             let sums = zones.entry((known(src), known(dst))).or_default();
@@ -176,7 +171,7 @@ proptest! {
         physical in any::<u64>(),
     ) {
         let config = config();
-        let part = Part { start: START, hours: 1 };
+        let part = Part::hour(START);
         let objects: Vec<Tables> = files
             .iter()
             .zip((0..).map(|at| physical.wrapping_add(at)))
@@ -199,14 +194,14 @@ proptest! {
             let between: u128 = exported
                 .traffic
                 .iter()
-                .filter(|((_, labels), _)| of_groups(&labels.2))
+                .filter(|((_, series), _)| of_groups(&series.labels.2))
                 .map(|(_, sums)| sums[3])
                 .sum();
             prop_assert_eq!(between, pandas.cross_az_bytes);
 
             // cost = cross / 2^30 * 0.01 dollars = cross * 10^7 / 2^30 nano-dollars, rounded half up once for every
             // object and series: off by half a nano-dollar each at most.
-            let billed = |charges: &mut dyn Iterator<Item = [u128; 2]>| {
+            let billed = |charges: &mut dyn Iterator<Item = [u128; 3]>| {
                 charges.fold((0_u128, 0_u128, 0_u128), |(bytes, nanos, roundings), sums| {
                     (bytes + sums[0], nanos + sums[1], roundings + 1)
                 })
@@ -215,7 +210,7 @@ proptest! {
                 &mut objects
                     .iter()
                     .flat_map(|object| &object.charges)
-                    .filter(|((_, labels, charge), _)| charge == "inter_az" && of_groups(&labels.2))
+                    .filter(|((_, series, charge), _)| charge == "inter_az" && of_groups(&series.labels.2))
                     .map(|(_, sums)| *sums),
             );
             prop_assert_eq!(bytes, pandas.cross_az_bytes);

@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{BufRead as _, BufReader},
     net::SocketAddr,
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
     time::{Duration, Instant},
 };
 
@@ -14,6 +14,7 @@ use crate::support::{
     exporter::{Exporter, PATIENCE},
     scrape,
     tls::Authority,
+    tools,
 };
 
 /// A process that ends with the value.
@@ -32,13 +33,13 @@ impl Drop for Prometheus {
 impl Prometheus {
     /// With a configuration in a folder, on a free port.
     fn start(folder: &std::path::Path) -> Self {
-        let mut child = Command::new("prometheus")
+        let mut child = tools::prometheus()
             .arg(format!("--config.file={}", folder.join("prometheus.yml").display()))
             .arg(format!("--storage.tsdb.path={}", folder.join("tsdb").display()))
             .arg("--web.listen-address=127.0.0.1:0")
             .stderr(Stdio::piped())
             .spawn()
-            .unwrap_or_else(|error| panic!("prometheus: {error}; tests/run installs what is missing"));
+            .unwrap_or_else(|error| panic!("{}", tools::missing("prometheus", &error)));
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let mut log = Vec::new();
         let address = lines.by_ref().map_while(Result::ok).find_map(|line| {
@@ -72,6 +73,7 @@ impl Prometheus {
 }
 
 #[test]
+#[ignore = "needs prometheus: tests/run"]
 fn prometheus_scrapes_with_tls_a_password_and_a_certificate() {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name);

@@ -85,13 +85,15 @@ fn every_layout_and_format_is_named_with_what_it_enables_and_what_is_missing() {
     write(&logs, "hourly", "fl-0d", "log.gz", records(Column::V5));
     std::fs::write(logs.join(folder("daily")).join("notes.txt"), "x").unwrap();
     let (output, text) = reach(&dir);
-    assert_eq!(output.status.code(), Some(0), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    // Most of the traffic is there without a zone, as it is in version 2's fields.
+    assert_eq!(output.status.code(), Some(1), "{text}{}", String::from_utf8_lossy(&output.stderr));
     for line in [
         "found hive-hourly, Parquet: 2 objects of fl-0a, fl-0b\n",
         "found daily, Parquet: 1 object of fl-0c\n",
         "found hourly, text: 1 object of fl-0d\n",
+        "  sample: 4 objects, 80 records, ",
+        "have an end without a zone",
         "other keys: 1\n",
-        "check: ok\n",
     ] {
         assert!(text.contains(line), "no {line} in {text}");
     }
@@ -134,4 +136,178 @@ fn a_folder_without_flow_logs_is_said_to_be_so() {
     let (output, text) = reach(&dir);
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("other keys: 1\n") && text.contains("is the flow log active"), "{text}");
+}
+
+/// A text object of this hour, delivered in slot 0000Z like all of [`write`], with the last of a name's parts.
+fn write_text(logs: &Path, part: &str, lines: &[String]) {
+    let folder = logs.join(folder("hourly"));
+    std::fs::create_dir_all(&folder).unwrap();
+    let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut gz, (lines.join("\n") + "\n").as_bytes()).unwrap();
+    let name = format!("{A}_vpcflowlogs_us-east-1_fl-0a_20260310T0000Z_{part}.log.gz");
+    std::fs::write(folder.join(name), gz.finish().unwrap()).unwrap();
+}
+
+/// One record of an instance: its own address and AZ, what it sends, and where to.
+fn sends(interface: &str, own: &str, az_id: &str, to: &str, port: u16, bytes: u64) -> String {
+    let at = now().0;
+    format!("{interface} i-1 {own} {to} {own} {to} 40000 {port} 1 {bytes} {at} {at} {az_id} egress -")
+}
+
+const FIELDS: &str = "interface-id instance-id srcaddr dstaddr pkt-srcaddr pkt-dstaddr srcport dstport packets bytes \
+                      start end az-id flow-direction interface-type";
+
+/// The lines of configuration that the answer has, without the indentation.
+fn toml_of(text: &str) -> String {
+    let begin = text.find("to mend it, in the configuration:\n").unwrap_or_else(|| panic!("{text}"));
+    let lines = text[begin..].lines().skip(1).take_while(|line| line.starts_with("    "));
+    lines.map(|line| line.trim_start().to_owned() + "\n").collect()
+}
+
+fn add_to_config(dir: &tempfile::TempDir, toml: &str) {
+    let file = dir.path().join("flowcost.toml");
+    let config = std::fs::read_to_string(&file).unwrap() + toml;
+    std::fs::write(file, config).unwrap();
+}
+
+#[test]
+fn what_it_says_to_write_makes_the_traffic_known() {
+    let dir = place();
+    let zones = "[[zone]]\nname = \"a\"\naz_id = \"use1-az1\"\ncidrs = [\"10.0.1.0/24\"]\n";
+    add_to_config(&dir, zones);
+    let logs = dir.path().join("logs");
+    // Twenty objects of one slot: 300 KiB within a zone, 600 KiB towards a network that nothing shows, 100 KiB of an AZ
+    // that no zone has.
+    for part in 0..20 {
+        let lines = [
+            FIELDS.to_owned(),
+            sends("eni-a", "10.0.1.10", "use1-az1", "10.0.1.11", 443, 15 << 10),
+            sends("eni-a", "10.0.1.10", "use1-az1", "10.9.0.7", 9999, 30 << 10),
+            sends("eni-b", "10.0.2.10", "use1-az2", "10.0.1.11", 443, 5 << 10),
+        ];
+        write_text(&logs, &format!("{part:08x}"), &lines);
+    }
+    let (output, text) = reach(&dir);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    for line in [
+        "  sample: 20 objects, 60 records, 1000.00 KiB counted\n",
+        "     40.0 %  both AZs known\n",
+        "     30.0 %  within one AZ\n",
+        "     10.0 %  between AZs\n",
+        "  doubt unknown_zone: 60.0 %: an end has no zone; see the networks below\n",
+        "no zone has, and no AZ id is logged for:\n    #   10.9.0.0/24 (600.00 KiB)\n",
+        "no zone has 10.0.2.0/24; interfaces there show use1-az2\n",
+        "the busiest ports in \"other\": 9999 (60.0 %), 443 (40.0 %); a name for the first\n",
+    ] {
+        assert!(text.contains(line), "no {line:?} in {text}");
+    }
+    assert_eq!(
+        text.lines().last(),
+        Some("verdict: 40.0 % of bytes known; 60.0 % have an end without a zone")
+    );
+
+    add_to_config(&dir, &toml_of(&text));
+    let (output, text) = reach(&dir);
+    assert_eq!(output.status.code(), Some(0), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(text.lines().last(), Some("verdict: 100.0 % of bytes known; nothing to mend"));
+}
+
+#[test]
+fn a_silent_zone_a_forwarder_and_a_nat_gateway_are_named_with_what_to_write() {
+    let dir = place();
+    add_to_config(&dir, "[[zone]]\nname = \"a\"\ncidrs = [\"10.0.1.0/24\"]\n");
+    let at = now().0;
+    let nat = |pair: &str, bytes: u32, direction: &str| {
+        format!("eni-9 - {pair} 40000 443 1 {bytes} {at} {at} use1-az1 {direction} nat_gateway")
+    };
+    let lines = [
+        FIELDS.to_owned(),
+        sends("eni-a", "10.0.1.10", "use1-az1", "10.0.1.11", 443, 1 << 20),
+        // An interface that sends what somebody else did.
+        format!(
+            "eni-f i-f 10.0.1.9 10.0.1.10 203.0.113.9 10.0.1.10 443 40000 1 1 {at} {at} use1-az1 egress -"
+        ),
+        // Another, of which nothing is said.
+        format!(
+            "eni-g - 10.0.1.8 10.0.1.10 198.51.100.9 10.0.1.10 443 40000 1 1 {at} {at} use1-az1 egress -"
+        ),
+        nat("10.0.1.10 10.0.1.200 10.0.1.10 203.0.113.9", 4096, "ingress"),
+        nat("10.0.1.200 203.0.113.9 10.0.1.200 203.0.113.9", 4096, "egress"),
+    ];
+    write_text(&dir.path().join("logs"), "00000000", &lines);
+    let (output, text) = reach(&dir);
+    for line in [
+        "AZ ids of the logs are not used, because one zone has none; in [[zone]] \"a\"\n    az_id = \"use1-az1\"\n",
+        "eni-f records packets of other hosts",
+        "    [[forwarder]]\n    name = \"eni-f\"\n    interface_ids = [\"eni-f\"]\n",
+        "    [[nat_gateway]]\n    name = \"eni-9\"\n    interface_ids = [\"eni-9\"]\n    zone = \"a\"\n",
+        "    private_ips = [\"10.0.1.200\"]\n",
+        "eni-g records packets of other hosts, and no type is logged for it",
+        "    interface_ids = [\"eni-g\"]\n    zone = \"a\"\n    private_ips = [\"10.0.1.8\"]\n",
+    ] {
+        assert!(text.contains(line), "no {line:?} in {text}");
+    }
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    // One that is known by its addresses needs no entry.
+    add_to_config(
+        &dir,
+        "[[nat_gateway]]\nname = \"nat\"\nzone = \"a\"\nprivate_ips = [\"10.0.1.200\", \"10.0.1.8\"]\n",
+    );
+    let (_, text) = reach(&dir);
+    assert!(!text.contains("\n    [[nat_gateway]]"), "{text}");
+}
+
+#[test]
+fn a_sample_is_of_one_slot_and_of_so_many_bytes() {
+    let dir = place();
+    let logs = dir.path().join("logs");
+    for part in 0..60 {
+        let lines = [FIELDS.to_owned(), sends("eni-a", "10.0.1.10", "use1-az1", "10.0.1.10", 443, 1 << 20)];
+        write_text(&logs, &format!("{part:08x}"), &lines);
+    }
+    let (output, text) = reach(&dir);
+    assert!(text.contains("  sample: 24 objects, 24 records, 24.00 MiB counted\n"), "{text}");
+    assert!(
+        text.contains("no zone has use1-az1 (24.00 MiB); it is its own label until one does\n"),
+        "{text}"
+    );
+    assert_eq!(output.status.code(), Some(0), "{text}");
+}
+
+#[test]
+fn nothing_counted_is_nothing_known() {
+    let dir = place();
+    let at = now().0;
+    let nodata = format!("eni-a - - - - - - - - - {at} {at} - - -");
+    write_text(&dir.path().join("logs"), "00000000", &[FIELDS.to_owned(), nodata]);
+    let (output, text) = reach(&dir);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert_eq!(text.lines().last(), Some("verdict: no counted traffic in the sample; nothing to mend"));
+}
+
+#[test]
+fn what_the_lists_of_a_source_keep_out_is_named_with_the_list() {
+    let dir = place();
+    let logs = dir.path().join("logs");
+    write(&logs, "hive-hourly", "fl-0a", "log.parquet", records(Column::ALL));
+    write(&logs, "hive-hourly", "fl-0b", "log.parquet", records(Column::ALL));
+    let with = |line: &str| {
+        let file = dir.path().join("flowcost.toml");
+        let before = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, before.clone() + line).unwrap();
+        let answer = reach(&dir);
+        std::fs::write(&file, before).unwrap();
+        answer
+    };
+    let (output, text) = with("accounts = [\"222222222222\"]\n");
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    let said = "  excluded by accounts = [\"222222222222\"]: 111111111111\n  nothing is left to read: ";
+    assert!(text.contains(said), "{text}");
+    let (_, text) = with("regions = [\"eu-west-1\"]\n");
+    assert!(text.contains("  excluded by regions = [\"eu-west-1\"]: us-east-1\n"), "{text}");
+    let (_, text) = with("flow_log_ids = [\"fl-0c\"]\n");
+    let said = "  excluded by flow_log_ids = [\"fl-0c\"]: fl-0a (1 object), fl-0b (1 object)\n  nothing is left to read: ";
+    assert!(text.contains(said), "{text}");
+    let (_, text) = with("flow_log_ids = [\"fl-0b\"]\n");
+    assert!(text.contains("  excluded by flow_log_ids = [\"fl-0b\"]: fl-0a (1 object)\n  opened "), "{text}");
 }

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use crate::support::{
     events::Recorder,
     exporter::PATIENCE,
-    s3::{ACCESS_KEY, Fault, RequestInfo, S3Server, SECRET_KEY},
+    s3::{Fault, RequestInfo, S3Server, SECRET_KEY, connect},
 };
 
 const BUCKET: &str = "logs";
@@ -43,7 +43,7 @@ impl Scene {
         let recorder = Recorder::new();
         let mut options = server.options(BUCKET, recorder.observer());
         change(&mut options.patience);
-        let store = S3Store::connect_with_keys(options, ACCESS_KEY, SECRET_KEY).await;
+        let store = connect(options, SECRET_KEY).await;
         let object = Listed {
             id: ObjectId { bucket: Arc::from("s3://logs"), key: KEY.to_owned() },
             size: content.len() as u64,
@@ -286,7 +286,7 @@ async fn a_wrong_secret_is_denied_and_not_repeated_to_anyone() {
     server.create_bucket(BUCKET);
     let recorder = Recorder::new();
     let options = server.options(BUCKET, recorder.observer());
-    let store = S3Store::connect_with_keys(options, ACCESS_KEY, "a-secret-that-nobody-may-see").await;
+    let store = connect(options, "a-secret-that-nobody-may-see").await;
     let request = ListRequest { prefix: "", start_after: None, delimited: false, page: None };
     let error = store.list(request).await.expect_err("the signature is wrong");
     assert_eq!(error.reason, FailureReason::Denied, "{}", chain(&error));

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::support::{
     events::Recorder,
     exporter::PATIENCE,
-    s3::{ACCESS_KEY, Fault, RequestInfo, S3Server, SECRET_KEY},
+    s3::{Fault, RequestInfo, S3Server, SECRET_KEY, connect},
     world::{NOON, World},
 };
 
@@ -71,7 +71,7 @@ impl Site {
         options.source = "logs".into();
         options.patience =
             Patience { answer: SHORT, stall: SHORT, list: 4 * SHORT, object: 4 * SHORT, ..options.patience };
-        S3Store::connect_with_keys(options, ACCESS_KEY, SECRET_KEY).await
+        connect(options, SECRET_KEY).await
     }
 
     /// A new process.

@@ -3,12 +3,13 @@
 use std::{collections::BTreeMap, io::Read, net::SocketAddr, sync::Arc, time::Duration};
 
 use flowcost_exporter::{
-    event::{Event, Progress},
+    event::{Event, Progress, ScanKind},
     expose::{
         Bounds, Drained, Exposition, Format, Site, serve,
         web::{WebHandle, WebOptions},
     },
-    model::{Clock, FlowCounts, FlowKey, NatDirection, Snapshot},
+    model::{Clock, FlowCounts, FlowKey, NatDirection, Snapshot, SourceProgress},
+    store::FailureReason,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -148,12 +149,48 @@ async fn probes_tell_alive_from_ready() {
     assert_eq!(server.get("/-/healthy").await.status, 200);
 
     server.exposition.publish(Arc::new(Snapshot::default()));
+    server.exposition.observe(&scan_failed("eks-ops"), NOW);
     let ready = server.get("/-/ready").await;
-    assert_eq!((ready.status, ready.text().as_str()), (503, "the first full scan is not committed yet\n"));
+    let expected = "the first full scan is not committed yet\n\
+                    source eks-ops: list s3://logs/: denied: HTTP 403; next try at 2025-12-09T10:00:04Z\n\
+                    source new & <empty>: not listed to its end yet\n";
+    assert_eq!((ready.status, ready.text().as_str()), (503, expected));
 
+    // Shown without a source that cannot be read.
     server.exposition.publish(Arc::new(snapshot()));
+    server.exposition.observe(&scan_failed("new & <empty>"), NOW);
+    server.exposition.observe(&finished("eks-ops"), NOW);
+    let ready = server.get("/-/ready").await;
+    let expected = "ready\n\
+                    source new & <empty>: list s3://logs/: denied: HTTP 403; next try at 2025-12-09T10:00:04Z\n";
+    assert_eq!((ready.status, ready.text().as_str()), (200, expected));
+    let page = server.get("/").await.text();
+    let said = "<dt>Cannot read new &amp; &lt;empty&gt;</dt><dd class=\"wait\">list s3://logs/: denied: HTTP 403; \
+                next try at 2025-12-09T10:00:04Z</dd>";
+    assert!(page.contains(said), "{page}");
+
+    let progress = SourceProgress { last_full_scan: Some(NOW), ..SourceProgress::default() };
+    let names = ["eks-ops", "new & <empty>"].map(Arc::from);
+    let sources = names.into_iter().map(|name| (name, progress)).collect();
+    server.exposition.publish(Arc::new(Snapshot { sources, ..snapshot() }));
+    server.exposition.observe(&finished("new & <empty>"), NOW);
     let ready = server.get("/-/ready").await;
     assert_eq!((ready.status, ready.text().as_str()), (200, "ready\n"));
+}
+
+fn scan_failed(source: &str) -> Event {
+    Event::ScanFailed {
+        source: source.into(),
+        kind: ScanKind::Full,
+        reason: FailureReason::Denied,
+        error: "list s3://logs/: denied: HTTP 403".to_owned(),
+        retry_in: Duration::from_secs(4),
+    }
+}
+
+fn finished(source: &str) -> Event {
+    let (kind, duration) = (ScanKind::Full, Duration::ZERO);
+    Event::ScanFinished { source: source.into(), kind, listed: 1, found: 0, duration }
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Gzip text logs as they are found: known formats with sums worked out by hand, damage, and bombs.
 
-use std::{collections::BTreeMap, io::Write as _, path::Path, process::Command};
+use std::{collections::BTreeMap, io::Write as _, path::Path};
 
 use flate2::{Compression, write::GzEncoder};
 use flowcost_exporter::{
@@ -9,47 +9,42 @@ use flowcost_exporter::{
     model::{QuarantineReason, Settlement},
 };
 
-use crate::oracle::{
-    GatewayConfig, OracleConfig, Part, Tables, ZoneConfig,
-    cases::{HOUR, START, TOKYO},
-    exporter,
+use crate::{
+    oracle::{
+        GatewayConfig, OracleConfig, Part, Tables, ZoneConfig,
+        cases::{HOUR, START, TOKYO},
+        exporter,
+    },
+    support::alone::alone,
 };
 
-pub(crate) const PART: Part = Part { start: START, hours: 1 };
+pub(crate) const PART: Part = Part::hour(START);
 
 pub(crate) fn config() -> OracleConfig {
     let zone = |name: &str, az_id: &str, cidrs: &[&str]| ZoneConfig {
         name: name.to_owned(),
         az_id: Some(az_id.to_owned()),
-        region: TOKYO.to_owned(),
+        region: Some(TOKYO.to_owned()),
         cidrs: cidrs.iter().map(|cidr| (*cidr).to_owned()).collect(),
-        logged: true,
+        ..ZoneConfig::default()
     };
     OracleConfig {
-        source_region: TOKYO.to_owned(),
         zones: vec![
             zone("1a", "apne1-az4", &["10.0.128.0/22", "10.0.32.0/21", "2001:db8:a::/48"]),
             zone("1c", "apne1-az1", &["10.0.132.0/22", "10.0.40.0/21", "2001:db8:c::/48"]),
         ],
-        gateways: Vec::new(),
         port_groups: vec![("loki".to_owned(), vec![(4080, 4080), (4101, 4107)])],
-        port_match: "either",
-        vantage: "auto",
-        rejected: false,
-        no_charge: Vec::new(),
-        prices: BTreeMap::new(),
-        bytes_per_gb: 1 << 30,
-        bad_rows_per_object: 0,
+        ..OracleConfig::of_region(TOKYO)
     }
 }
 
 pub(crate) fn with_gateway() -> OracleConfig {
     let gateway = GatewayConfig {
         name: "nat-1a".to_owned(),
-        zone: "1a".to_owned(),
+        zone: Some("1a".to_owned()),
         interface_ids: vec!["eni-0352f8c82da6aa229".to_owned()],
         private_ips: vec!["10.0.136.5".to_owned()],
-        resource_ids: Vec::new(),
+        ..GatewayConfig::default()
     };
     OracleConfig { gateways: vec![gateway], ..config() }
 }
@@ -70,11 +65,13 @@ pub(crate) fn gzip(text: impl AsRef<[u8]>) -> Vec<u8> {
 fn lines(tables: &Tables) -> Vec<String> {
     assert!(!tables.quarantined);
     let records = tables.records.iter().map(|(outcome, count)| format!("{outcome} {count}"));
-    let traffic = tables.traffic.iter().map(|((hour, (src, dst, group, nat)), sums)| {
+    let traffic = tables.traffic.iter().map(|((hour, series), sums)| {
+        let (src, dst, group, nat) = &series.labels;
         format!("{:+} {src} {dst} {group} {nat}: {sums:?}", hour - HOUR)
     });
     let mut charged: BTreeMap<String, u128> = BTreeMap::new();
-    for ((_, (src, dst, _, nat), charge), [bytes, _]) in &tables.charges {
+    for ((_, series, charge), [bytes, ..]) in &tables.charges {
+        let (src, dst, _, nat) = &series.labels;
         *charged.entry(format!("{charge} {src} {dst} {nat}")).or_default() += bytes;
     }
     let charges = charged.into_iter().map(|(key, bytes)| format!("{key}: {bytes}"));
@@ -197,27 +194,10 @@ fn what_is_wrong_is_said_with_its_row() {
     assert!(why.detail.contains("row 9000"), "{why}");
 }
 
-/// Set in the process that reads the bombs.
-const READS_BOMBS: &str = "FLOWCOST_TEST_READS_BOMBS";
-
-/// A gigabyte of text must not need a gigabyte of memory: the test runs itself once more, in a process that does not
-/// have it.
+/// A gigabyte of text must not need a gigabyte of memory: the process does not have it.
 #[test]
 fn bombs_are_refused_or_read_with_little_memory() {
-    if std::env::var_os(READS_BOMBS).is_some() {
-        bombs();
-        return;
-    }
-    let name = "text_files::bombs_are_refused_or_read_with_little_memory";
-    let child = Command::new("sh")
-        .args(["-c", &format!("ulimit -v 600000; exec \"$0\" --exact {name}")])
-        .arg(std::env::current_exe().unwrap())
-        .env("RUST_TEST_THREADS", "1")
-        .env(READS_BOMBS, "1")
-        .output()
-        .unwrap();
-    let output = String::from_utf8_lossy(&child.stdout);
-    assert!(child.status.success() && output.contains("1 passed"), "{output}{child:?}");
+    alone("text_files::bombs_are_refused_or_read_with_little_memory", "ulimit -v 600000", bombs);
 }
 
 fn bombs() {
@@ -225,12 +205,7 @@ fn bombs() {
     let settle = |file: Vec<u8>, decompressed_bytes: u64| {
         assert!(file.len() < 40 * MIB, "{} bytes are no bomb", file.len());
         let limits = DigestLimits { decompressed_bytes, bad_rows: 0 };
-        digest(
-            Input::Whole(file.into()),
-            &exporter::partition(PART),
-            &exporter::classifier(&config()),
-            &limits,
-        )
+        digest(Input::Whole(file.into()), &exporter::origin(PART), &exporter::classifier(&config()), &limits)
     };
     let refused = |settlement: Settlement, reason: QuarantineReason| match settlement {
         Settlement::Quarantined(why) if why.reason == reason => {}

@@ -16,16 +16,17 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use flowcost_exporter::{
     accumulate::DigestLimits,
-    classify::Classifier,
+    classify::{Classifier, SourceScope},
     config::Config,
     demo::{self, file_path},
-    discover::{SourceSpec, layout::Layout},
+    discover::{Discovery, SourceSpec, layout::Layout},
     ledger::{self, Ledger},
     model::{
         Candidate, Clock, Hour, Listed, ObjectDelta, ObjectId, Partition, PartitionSpan, RecordOutcome,
         Settled, Settlement, Snapshot, Timestamp,
     },
-    pipeline::{Pipeline, Settings, SharedLedger, SourceParts},
+    pipeline::{Pipeline, Settings, SharedLedger},
+    reader::Source,
     store::{FailureReason, ListRequest, ObjectStore, Operation, Page, StoreError},
 };
 use tokio::sync::watch;
@@ -210,7 +211,7 @@ impl Exporter {
     pub(crate) fn new(store: Arc<dyn ObjectStore>, state: &Path) -> Result<Self, Box<dyn Error>> {
         let (ledger, report) = open(state)?;
         let config = config()?;
-        let prices = config.prices.for_region(demo::REGION);
+        let scope = SourceScope { name: "logs".into(), region: demo::REGION.into() };
         let spec = SourceSpec {
             name: SOURCE.into(),
             bucket: BUCKET.into(),
@@ -224,12 +225,13 @@ impl Exporter {
         let settings = Settings {
             poll_interval: Duration::from_secs(60),
             lookback: Duration::from_secs((LOOKBACK_HOURS * HOUR).unsigned_abs()),
+            keep: flowcost_exporter::limits::KEEP,
             start: None,
             concurrency: 4,
             object_bytes: 1 << 28,
             digest: DigestLimits { decompressed_bytes: 1 << 31, bad_rows: 0 },
         };
-        let classifier = Arc::new(Classifier::new(config.rules, demo::REGION, prices));
+        let classifier = Arc::new(Classifier::new(config.rules, &scope, config.prices, None));
         let now = Arc::new(AtomicI64::new(NOW));
         let (wall, elapsed) = (now.clone(), now.clone());
         let clock = Clock::new(
@@ -239,7 +241,7 @@ impl Exporter {
         let (publish, shown) = watch::channel(Arc::default());
         let pipeline = Pipeline::new(
             settings,
-            vec![SourceParts { spec, store, classifier }],
+            vec![Source { discovery: Discovery::new(spec, store), classifier }],
             SharedLedger::new(ledger),
             report.unfinished,
             Arc::new(|_| {}),

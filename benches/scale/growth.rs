@@ -4,15 +4,15 @@ use std::{fs, sync::Arc};
 
 use flowcost_exporter::{
     accumulate::{DigestLimits, digest},
-    classify::{Classifier, Rules, ZoneSpec},
+    classify::{Classifier, Rules, SourceScope, ZoneSpec},
     decode::Input,
-    expose::{BuildInfo, Exposition, Format, Static},
+    expose::{BuildInfo, Exposition, Format, SourceInfo, Static},
     ledger::Ledger,
     model::{
         Candidate, FlowCounts, FlowKey, Hour, Listed, NatDirection, ObjectDelta, ObjectId, RecordOutcome,
         Settled, Settlement, Timestamp,
     },
-    pricing::Prices,
+    pricing::PriceBook,
 };
 
 use super::{
@@ -61,20 +61,29 @@ fn classifier() -> Result<Classifier, Box<dyn std::error::Error>> {
     let mut zones = Vec::new();
     for (name, az_id, cidrs) in ZONES {
         let cidrs = cidrs.iter().map(|cidr| cidr.parse()).collect::<Result<_, _>>()?;
-        let region = "ap-northeast-1".into();
-        zones.push(ZoneSpec { name: name.into(), az_id: Some(az_id.into()), region, cidrs, logged: true });
+        let region = Some("ap-northeast-1".into());
+        zones.push(ZoneSpec {
+            name: name.into(),
+            az_id: Some(az_id.into()),
+            region,
+            cidrs,
+            logged: true,
+            ..ZoneSpec::default()
+        });
     }
-    Ok(Classifier::new(Rules { zones, ..Rules::default() }, "ap-northeast-1", Prices::default()))
+    let source = SourceScope { name: "bench".into(), region: "ap-northeast-1".into() };
+    Ok(Classifier::new(Rules { zones, ..Rules::default() }, &source, PriceBook::default(), None))
 }
 
 fn rows_of(rows: usize) -> Outcome {
     let file = Input::Whole(traffic::file(Variant::ALL[0].0, 1, rows).into());
     let classifier = classifier()?;
     let partition = partition("p/hour=00/x", traffic::HOUR);
-    let taken = least_of(3, || match digest(file.clone(), &partition, &classifier, &LIMITS) {
-        Settlement::Counted(_) => Ok(()),
-        other => Err(format!("{other:?}").into()),
-    })?;
+    let taken =
+        least_of(3, || match digest(file.clone(), &partition.clone().into(), &classifier, &LIMITS) {
+            Settlement::Counted(_) => Ok(()),
+            other => Err(format!("{other:?}").into()),
+        })?;
     tell(&format!("one object of {rows} rows, Parquet GZIP"), taken, "");
     Ok(())
 }
@@ -116,7 +125,7 @@ fn commit(ledger: &mut Ledger, number: u32, series: usize, hour: Hour) -> Outcom
     delta.records.add(RecordOutcome::Counted, 1);
     for one in 0..series {
         let counts = FlowCounts { flows: 1, packets: 10, bytes: 12_345_678, inter_az_bytes: 12_345_678 };
-        delta.traffic.insert((hour, label_set(one)), counts);
+        delta.traffic.insert((hour, label_set(one).into()), counts);
     }
     let partition = partition(&key, at);
     let id = ObjectId { bucket: partition.bucket.clone(), key };
@@ -141,12 +150,15 @@ fn series_of(series: usize) -> Outcome {
     })?;
     super::fleet::read_through(&mut ledger, NOW - 100 * HOUR)?;
     tell(&format!("a commit that touches {series} label sets"), taken, "");
+    let source = SourceInfo { url: "s3://fleet/".into(), region: "us-east-1".into(), filters: "none".into() };
     let exposition = Exposition::new(Static {
         loaded_at: Timestamp(NOW),
         build: BuildInfo::current(),
-        sources: std::iter::once("fleet".into()).collect(),
+        sources: std::iter::once(("fleet".into(), source)).collect(),
         prices: std::collections::BTreeMap::new(),
+        book: PriceBook::default(),
         budget_monthly_usd: None,
+        source_budgets: std::collections::BTreeMap::new(),
         budget_inter_az_ratio: None,
         series_limit: 10_000,
         process: || None,

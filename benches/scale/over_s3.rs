@@ -12,15 +12,11 @@ use std::{
 
 use flowcost_exporter::{
     accumulate::{DigestLimits, digest},
-    classify::{Classifier, Rules},
+    classify::{Classifier, Rules, SourceScope},
     fetch::{Fetched, fetch_or_begin},
     model::{Settlement, Timestamp},
-    pricing::Prices,
-    store::{
-        ListRequest, ObjectStore, Patience,
-        local::LocalStore,
-        s3::{S3Options, S3Store},
-    },
+    pricing::PriceBook,
+    store::{ListRequest, ObjectStore, Patience, local::LocalStore, s3::S3Options},
 };
 
 use super::{
@@ -28,7 +24,7 @@ use super::{
     fleet::{Exporter, Fleet, NOW, SLOT, key, partition, runtime},
     hour::contents,
     meter::{Meter, Taken, say},
-    support::s3::{ACCESS_KEY, S3Server, SECRET_KEY},
+    support::s3::{S3Server, SECRET_KEY, connect},
     traffic::{self, Variant},
 };
 
@@ -36,7 +32,7 @@ use super::{
 pub(crate) const SERVE: &str = "serve-s3";
 const BUCKET: &str = "logs";
 const LIMITS: DigestLimits = DigestLimits { decompressed_bytes: 2 << 30, bad_rows: 0 };
-const SMALL: u32 = 10_000;
+const SMALL: u32 = 500;
 const ROUNDS: usize = 5;
 const FILES: u64 = 4;
 const ROWS: usize = 500_000;
@@ -90,7 +86,7 @@ impl Server {
             observer: Arc::new(|_| {}),
             patience: Patience::default(),
         };
-        Arc::new(S3Store::connect_with_keys(options, ACCESS_KEY, SECRET_KEY).await)
+        Arc::new(connect(options, SECRET_KEY).await)
     }
 
     /// User and system time of the server so far, in seconds.
@@ -204,7 +200,8 @@ pub(crate) fn run() -> Outcome {
 /// Reads all objects below a prefix, as many at a time as `ingest.concurrency` says by default. Returns the records.
 async fn read(store: &Arc<dyn ObjectStore>, prefix: &str) -> Result<u64, Box<dyn Error>> {
     let page = store.list(ListRequest { prefix, start_after: None, delimited: false, page: None }).await?;
-    let classifier = Arc::new(Classifier::new(Rules::default(), "ap-northeast-1", Prices::default()));
+    let source = SourceScope { name: "bench".into(), region: "ap-northeast-1".into() };
+    let classifier = Arc::new(Classifier::new(Rules::default(), &source, PriceBook::default(), None));
     let partition = partition("p/hour=00/x", Timestamp(traffic::HOUR).0);
     let slots = Arc::new(tokio::sync::Semaphore::new(4));
     let mut objects = tokio::task::JoinSet::new();
@@ -215,7 +212,7 @@ async fn read(store: &Arc<dyn ObjectStore>, prefix: &str) -> Result<u64, Box<dyn
             let _slot = slots.acquire_owned().await.map_err(|error| error.to_string())?;
             let fetched = fetch_or_begin(&store, &listed, 256 << 20).await;
             let Fetched { input, parts, .. } = fetched.map_err(|error| error.to_string())?;
-            let work = move || digest(input, &partition, &classifier, &LIMITS);
+            let work = move || digest(input, &partition.into(), &classifier, &LIMITS);
             let settlement = tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())?;
             if let Some(error) = parts.as_ref().and_then(|parts| parts.failure()) {
                 return Err(error.to_string());

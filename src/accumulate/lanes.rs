@@ -1,15 +1,16 @@
-//! Sums of records that are alike: one lane for each number of a verdict in each hour.
+//! Sums of records that are alike: one lane for each number of the classifier in each hour.
 //!
 //! Adding to a lane checks nothing. Invariant: before a batch is added it has been seen that no sum over all records
-//! so far can leave the range of `i64`; a batch that could is summed otherwise.
+//! so far can leave the range of `i64`; a batch that could is added with checks.
 
 use std::ops::Range;
 
+use hashbrown::HashMap;
+
 use crate::{
-    classify::ObjectClassifier,
-    decode::{FlowBatch, IntColumn},
+    decode::{Field, FlowBatch, IntColumn},
     limits,
-    model::{Hour, RecordOutcome},
+    model::Hour,
 };
 
 /// One sum.
@@ -26,6 +27,16 @@ impl Lane {
         self.flows += 1;
         self.packets += packets.max(0).unsigned_abs();
         self.bytes += bytes.unsigned_abs();
+    }
+
+    /// The sum, or the field that overflows.
+    pub(super) fn checked_add(self, other: Self) -> Result<Self, Field> {
+        let add = |a: u64, b: u64, field| a.checked_add(b).filter(|sum| *sum <= i64::MAX as u64).ok_or(field);
+        Ok(Self {
+            flows: self.flows + other.flows,
+            packets: add(self.packets, other.packets, Field::Packets)?,
+            bytes: add(self.bytes, other.bytes, Field::Bytes)?,
+        })
     }
 }
 
@@ -49,10 +60,13 @@ impl<'b> Records<'b> {
 
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
-    /// As many lanes in each hour as there are verdicts.
+    /// The lanes of each hour, as many as there are numbers.
     hours: Vec<(Hour, Vec<Lane>)>,
-    /// Whether the records of a verdict have an hour.
-    traffic: Vec<bool>,
+    /// How many numbers there are.
+    numbers: usize,
+    /// Lanes for which there is no room above.
+    sparse: HashMap<(Hour, u32), Lane>,
+    is_sparse: bool,
     /// What no sum can be above.
     most: u64,
 }
@@ -64,95 +78,117 @@ impl Lanes {
             let bits = column.cells().iter().fold(0, |bits, cell| bits | (*cell).max(0));
             bits.unsigned_abs()
         };
-        let highest = highest(&batch.bytes).max(batch.packets.as_ref().map_or(0, highest));
+        let highest = [&batch.bytes, &batch.packets].into_iter().flatten().map(highest).max().unwrap_or(0);
         let most = highest.saturating_mul(batch.rows as u64).saturating_add(self.most);
         let fits = most <= i64::MAX as u64;
-        // From then on sums are elsewhere that this knows nothing of.
         self.most = if fits { most } else { u64::MAX };
         fits
     }
 
-    /// Whether there are so many lanes that they should be emptied and begun anew.
-    pub(super) fn are_full(&self) -> bool {
-        self.hours.len().saturating_mul(self.traffic.len()) > limits::LANES
-    }
-
-    /// Begins anew. They have to be empty.
-    pub(super) fn clear(&mut self) {
-        self.hours = Vec::new();
-        self.traffic = Vec::new();
-    }
-
-    /// Makes a lane for each verdict, in every hour.
-    pub(super) fn make_room(&mut self, object: &ObjectClassifier<'_>) {
-        for number in self.traffic.len()..object.verdicts() {
-            let outcome = object.verdict(number as u32).outcome;
-            self.traffic.push(matches!(outcome, RecordOutcome::Counted | RecordOutcome::OtherSide));
-        }
+    /// Makes a lane for each number, in every hour, or sees that there is no room for so many.
+    pub(super) fn make_room(&mut self, numbers: usize) -> Result<(), Field> {
+        self.numbers = numbers;
+        self.is_sparse |= self.hours.len().saturating_mul(numbers) > limits::LANES;
+        self.gather()?;
         for (_, lanes) in &mut self.hours {
-            lanes.resize(self.traffic.len(), Lane::default());
+            lanes.resize(numbers, Lane::default());
         }
+        Ok(())
     }
 
-    /// Whether the records of a verdict are in the traffic of an hour, or are only counted.
-    pub(super) fn is_traffic(&self, number: u32) -> bool {
-        self.traffic[number as usize]
+    /// Has all lanes looked up once there was no room for some: numbers only grow.
+    fn gather(&mut self) -> Result<(), Field> {
+        if !self.is_sparse {
+            return Ok(());
+        }
+        for (key, lane) in lanes_of(std::mem::take(&mut self.hours)) {
+            let sum = self.sparse.entry(key).or_default();
+            *sum = sum.checked_add(lane)?;
+        }
+        Ok(())
     }
 
-    /// Where the lanes of an hour are. `None` when there are too many already for another one; never of the first.
+    /// Whether there are more sums than any flow log has, whatever the order of records.
+    pub(super) fn are_too_many(&mut self) -> Result<bool, Field> {
+        self.gather()?;
+        Ok(self.sparse.len() > limits::OBJECT_LANES)
+    }
+
+    /// Adds up what has become the same: for each old number the new one.
+    pub(super) fn merge(&mut self, merged: &[u32]) -> Result<(), Field> {
+        let old = std::mem::take(&mut self.hours);
+        let sparse = std::mem::take(&mut self.sparse);
+        let mut sums: HashMap<(Hour, u32), Lane> = HashMap::new();
+        for ((hour, number), lane) in lanes_of(old).chain(sparse) {
+            let sum = sums.entry((hour, merged[number as usize])).or_default();
+            *sum = sum.checked_add(lane)?;
+        }
+        self.numbers = merged.iter().max().map_or(0, |most| *most as usize + 1);
+        self.is_sparse = false;
+        for ((hour, number), lane) in sums {
+            self.add(hour, number, lane)?;
+        }
+        Ok(())
+    }
+
+    /// Where the lanes of an hour are. `None` when there are too many already for another one.
     pub(super) fn place(&mut self, hour: Hour) -> Option<usize> {
         let known = self.hours.iter().position(|(known, _)| *known == hour);
         if known.is_some() {
             return known;
         }
-        let lanes = (self.hours.len() + 1).saturating_mul(self.traffic.len());
-        if !self.hours.is_empty() && lanes > limits::LANES {
+        self.is_sparse |= (self.hours.len() + 1).saturating_mul(self.numbers) > limits::LANES;
+        if self.is_sparse {
             return None;
         }
-        self.hours.push((hour, vec![Lane::default(); self.traffic.len()]));
+        self.hours.push((hour, vec![Lane::default(); self.numbers]));
         Some(self.hours.len() - 1)
     }
 
     /// Adds record after record to the lanes of one hour, up to the first that has to be looked at: one without a lane, or
-    /// with a time that is not among these seconds. Says how many were added, and the latest time of their traffic.
+    /// with a time that is not among these seconds. Says how many were added, and the latest time of them.
     pub(super) fn add_while(
         &mut self,
         place: usize,
         seconds: &Range<i64>,
         records: &Records<'_>,
     ) -> (usize, i64) {
-        let Self { hours, traffic, .. } = self;
-        let lanes = &mut hours[place].1[..traffic.len()];
+        let lanes = &mut self.hours[place].1[..self.numbers];
         let mut newest = i64::MIN;
         let Records { sorted, times, bytes, packets } = records;
         for (row, number) in sorted.iter().enumerate() {
-            let number = *number as usize;
-            let (Some(lane), Some(time)) = (lanes.get_mut(number), times.get(row)) else {
+            let (Some(lane), Some(time)) = (lanes.get_mut(*number as usize), times.get(row)) else {
                 return (row, newest);
             };
             if !seconds.contains(time) {
                 return (row, newest);
             }
-            if *time > newest && traffic[number] {
-                newest = *time;
-            }
+            newest = newest.max(*time);
             lane.add(bytes[row], packets.get(row).copied().unwrap_or(0));
         }
         (sorted.len(), newest)
     }
 
-    /// Adds one record.
-    pub(super) fn add(&mut self, place: usize, number: u32, bytes: i64, packets: i64) {
-        self.hours[place].1[number as usize].add(bytes, packets);
+    /// Adds one record. An error is the field whose sum overflows.
+    pub(super) fn add(&mut self, hour: Hour, number: u32, lane: Lane) -> Result<(), Field> {
+        let sum = match self.place(hour).and_then(|place| self.hours[place].1.get_mut(number as usize)) {
+            Some(sum) => sum,
+            None => self.sparse.entry((hour, number)).or_default(),
+        };
+        *sum = sum.checked_add(lane)?;
+        Ok(())
     }
 
-    /// All sums that are not zero: hour, number of the verdict, and the lane, which is empty then.
-    pub(super) fn drain(&mut self) -> Vec<(Hour, u32, Lane)> {
-        let hours = self.hours.iter_mut();
-        let lanes = hours.flat_map(|(hour, lanes)| {
-            let lanes = lanes.iter_mut().map(std::mem::take).enumerate();
-            lanes.map(|(number, lane)| (*hour, number as u32, lane))
-        });
-        lanes.filter(|(_, _, lane)| lane.flows > 0).collect()
+    /// All sums that are not zero: hour, number and lane. A number can have two lanes in an hour.
+    pub(super) fn into_sums(self) -> impl Iterator<Item = (Hour, u32, Lane)> {
+        let all = lanes_of(self.hours).chain(self.sparse);
+        all.map(|((hour, number), lane)| (hour, number, lane))
     }
+}
+
+fn lanes_of(hours: Vec<(Hour, Vec<Lane>)>) -> impl Iterator<Item = ((Hour, u32), Lane)> {
+    let all = hours
+        .into_iter()
+        .flat_map(|(hour, lanes)| (0..).zip(lanes).map(move |(number, lane)| ((hour, number), lane)));
+    all.filter(|(_, lane)| lane.flows > 0)
 }

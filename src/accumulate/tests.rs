@@ -2,13 +2,13 @@ use std::collections::HashMap;
 
 use super::*;
 use crate::{
-    classify::Rules,
+    classify::{Rules, SourceScope},
     decode::{
         Direction,
         encode::{Column, EncodeOptions, Record, parquet},
     },
     model::PartitionSpan,
-    pricing::Prices,
+    pricing::PriceBook,
 };
 
 const START: Hour = Hour(490_354);
@@ -17,14 +17,19 @@ fn partition() -> Partition {
     Partition { bucket: "b".into(), prefix: "p/".into(), start: START, span: PartitionSpan::Day }
 }
 
+fn classifier() -> Classifier {
+    let source = SourceScope { name: "logs".into(), region: "here".into() };
+    Classifier::new(Rules::default(), &source, PriceBook::default(), None)
+}
+
 fn digested(records: &[Record], columns: &[Column]) -> ObjectDelta {
     counted(&parquet(records, &EncodeOptions { columns, ..EncodeOptions::default() }).unwrap())
 }
 
 fn counted(file: &[u8]) -> ObjectDelta {
-    let classifier = Classifier::new(Rules::default(), "here", Prices::default());
+    let classifier = classifier();
     let limits = DigestLimits { decompressed_bytes: 1 << 30, bad_rows: 0 };
-    match digest(Input::Whole(file.to_vec().into()), &partition(), &classifier, &limits) {
+    match digest(Input::Whole(file.to_vec().into()), &partition().into(), &classifier, &limits) {
         Settlement::Counted(delta) => delta,
         other => panic!("{other:?}"),
     }
@@ -71,15 +76,22 @@ fn sums_are_exact_however_many_there_are() {
     let delta = digested(&records, &COLUMNS);
     assert_eq!(delta.traffic.len(), expected.len());
     for ((hour, az_id), (flows, bytes)) in expected {
-        let key = FlowKey {
-            src_zone: format!("az-{az_id}").into(),
-            dst_zone: "unknown".into(),
-            port_group: "other".into(),
-            nat_direction: crate::model::NatDirection::None,
+        let az: Arc<str> = format!("az-{az_id}").into();
+        let series = Series {
+            key: FlowKey {
+                src_zone: az.clone(),
+                dst_zone: "unknown".into(),
+                port_group: "other".into(),
+                nat_direction: crate::model::NatDirection::None,
+            },
+            src_az: Some(az),
+            dst_az: None,
+            relation: crate::model::Relation::Unknown,
         };
         let sum = FlowCounts { flows, packets: 2 * flows, bytes, inter_az_bytes: 0 };
-        assert_eq!(delta.traffic.get(&(Hour(hour), key)), Some(&sum), "{hour} {az_id}");
+        assert_eq!(delta.traffic.get(&(Hour(hour), series)), Some(&sum), "{hour} {az_id}");
     }
+    // Semantics 9.3.
     assert_eq!(delta.newest_record, Some(Timestamp(newest)));
     assert_eq!(delta.records.get(RecordOutcome::Counted), 60_000);
 }
@@ -95,9 +107,9 @@ fn sums_up_to_the_largest_are_exact_and_the_next_is_refused() {
     assert_eq!(delta.traffic.values().map(|sum| sum.bytes).collect::<Vec<_>>(), [i64::MAX as u64]);
     records.push(record(1, at, 1));
     let file = parquet(&records, &EncodeOptions { columns: &COLUMNS, ..EncodeOptions::default() }).unwrap();
-    let classifier = Classifier::new(Rules::default(), "here", Prices::default());
+    let classifier = classifier();
     let limits = DigestLimits { decompressed_bytes: 1 << 30, bad_rows: 0 };
-    match digest(Input::Whole(file.into()), &partition(), &classifier, &limits) {
+    match digest(Input::Whole(file.into()), &partition().into(), &classifier, &limits) {
         Settlement::Quarantined(why) => {
             assert_eq!(why.reason, QuarantineReason::Overflow);
             assert!(why.detail.starts_with("row 20011: the sum of column bytes"), "{}", why.detail);
@@ -106,8 +118,8 @@ fn sums_up_to_the_largest_are_exact_and_the_next_is_refused() {
     }
 }
 
-/// `start` is passed over while every record has an `end`, and caught up with where one has none: across batches, and anew in
-/// each row group.
+/// `start` is passed over while every record has an `end`, and caught up with where one has none
+/// (semantics 9.1): across batches, and anew in each row group.
 #[test]
 fn a_start_is_read_where_an_end_is_missing() {
     const ROWS: usize = 60_000;
@@ -156,8 +168,11 @@ fn a_dictionary_is_never_taken_for_another() {
             let options =
                 EncodeOptions { columns: &COLUMNS, row_group_rows, dictionaries, ..EncodeOptions::default() };
             let delta = counted(&parquet(&records, &options).unwrap());
-            let bytes: HashMap<String, u64> =
-                delta.traffic.iter().map(|((_, key), sum)| (key.src_zone.to_string(), sum.bytes)).collect();
+            let bytes: HashMap<String, u64> = delta
+                .traffic
+                .iter()
+                .map(|((_, series), sum)| (series.key.src_zone.to_string(), sum.bytes))
+                .collect();
             assert_eq!(bytes, expected, "{row_group_rows} {dictionaries}");
         }
     }
@@ -193,9 +208,9 @@ fn an_object_of_too_many_sums_is_refused() {
     let columns = [&COLUMNS[..], &[Column::NextHopAzId]].concat();
     let records: Vec<Record> = (0..520 * 520).map(|number| hop(number, 520, START.start().0)).collect();
     let file = parquet(&records, &EncodeOptions { columns: &columns, ..EncodeOptions::default() }).unwrap();
-    let classifier = Classifier::new(Rules::default(), "here", Prices::default());
+    let classifier = classifier();
     let limits = DigestLimits { decompressed_bytes: 1 << 30, bad_rows: 0 };
-    match digest(Input::Whole(file.into()), &partition(), &classifier, &limits) {
+    match digest(Input::Whole(file.into()), &partition().into(), &classifier, &limits) {
         Settlement::Quarantined(why) => assert_eq!(why.reason, QuarantineReason::TooLarge),
         other => panic!("{other:?}"),
     }

@@ -24,7 +24,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 pub use logging::{LogFormat, LogGuard, LogLevel, start as start_logging};
-pub(crate) use parts::{source_spec, store};
+pub(crate) use parts::{ledger_sources, source};
 use reload::{Ingest, ReloadError, Running};
 pub use reload::{Loader, Reloads};
 
@@ -36,7 +36,7 @@ use crate::{
     expose::{self, Exposition, Site, web::WebHandle},
     ledger::{Ledger, OpenError, OpenReport},
     limits,
-    model::{Clock, Timestamp},
+    model::{Clock, ObjectOutcome, Snapshot, Timestamp},
     pipeline::{Pipeline, Publish, SharedLedger},
 };
 
@@ -92,10 +92,6 @@ pub fn serve(setup: Setup, listen: &[ListenAddress], reloads: Reloads) -> Result
         let stop = stop_on_signals()?;
         reloads.on_hangup()?;
         let listeners = bind(listen).await?;
-        let tls = setup.web.options.tls.is_some();
-        for address in addresses(&listeners) {
-            tracing::info!(%address, tls, version = env!("CARGO_PKG_VERSION"), "listening");
-        }
         run_with(setup, Some(reloads), listeners, system_clock(), stop).await
     });
     runtime.shutdown_timeout(limits::SHUTDOWN_GRACE);
@@ -103,19 +99,21 @@ pub fn serve(setup: Setup, listen: &[ListenAddress], reloads: Reloads) -> Result
 }
 
 /// Writes sample logs, reads and serves them, until SIGTERM or SIGINT. `say` gets what a person at a terminal wants
-/// to read.
+/// to read; it has no type of its own, or the binary would be all of `serve` once more.
 pub fn demo(
     dir: Option<PathBuf>,
     rows_per_minute: u32,
     history: Option<Duration>,
     listen: &[ListenAddress],
-    say: impl Fn(&str),
+    say: &dyn Fn(&str),
 ) -> Result<(), AppError> {
     let clock = system_clock();
     if let Some(history) = history {
         say(&format!("Writing the flow logs of {} days...\n", history.as_secs() / 86_400));
     }
     let demo = Demo::prepare(dir, rows_per_minute, history, clock.now())?;
+    demo.note.iter().for_each(|note| say(note));
+    let dir = demo.dir.clone();
     let config = Config::parse("the demo's configuration", &demo.config_toml, &[])?;
     let runtime = runtime(local_folders(&config))?;
     let result = runtime.block_on(async {
@@ -134,6 +132,7 @@ pub fn demo(
         served.and(written)
     });
     runtime.shutdown_timeout(limits::SHUTDOWN_GRACE);
+    say(&demo::farewell(&dir));
     result
 }
 
@@ -255,6 +254,11 @@ pub async fn run_with(
     };
     let observer = running.observer.clone();
     let watch = tokio::spawn(certificates::watch(web.clone(), observer.clone(), stop.child_token()));
+    // After the lock: a second process must not say that it serves.
+    let tls = web.current().tls.is_some();
+    for address in addresses(&listeners) {
+        tracing::info!(%address, tls, "listening");
+    }
     let server_stop = CancellationToken::new();
     let lifecycle = reloads.as_ref().and_then(Reloads::lifecycle);
     let site = Site { exposition: running.exposition.clone(), clock, web, lifecycle };
@@ -303,6 +307,8 @@ async fn begin(
     clock: Clock,
     stop: CancellationToken,
 ) -> Result<Option<Running>, AppError> {
+    // A large state takes its time.
+    tracing::info!(path = %config.state.display(), "opening the state");
     let opened = tokio::select! {
         () = stop.cancelled() => return Ok(None),
         opened = open(&config, clock.now())? => opened,
@@ -313,9 +319,14 @@ async fn begin(
     if report.started_over {
         observer(&Event::StartedOver);
     }
+    if let Some(from) = report.migrated_from {
+        observer(&Event::StateMigrated { state: ledger.path().to_owned(), from });
+    }
     if report.classifier_changed {
         observer(&Event::ClassifierChanged);
     }
+    tell_start(&config, &report, &ledger.snapshot());
+    parts::ignored_starts(&config, &ledger).iter().for_each(|event| observer(event));
     exposition.publish(ledger.snapshot());
     let publish: Publish = {
         let exposition = exposition.clone();
@@ -334,6 +345,29 @@ async fn begin(
     );
     let ingest = Some(Ingest::start(pipeline, &stop));
     Ok(Some(Running { config, ledger, exposition, web, observer, clock, stop, ingest }))
+}
+
+/// One line on what is about to run.
+fn tell_start(config: &Config, report: &OpenReport, snapshot: &Snapshot) {
+    let sources = config.sources.iter().map(|source| &*source.name).take(limits::NAMES_LISTED);
+    let sources = sources.collect::<Vec<_>>().join(", ");
+    let state = match report {
+        OpenReport { created: true, .. } => "new",
+        OpenReport { fresh: true, .. } => "resuming its first scan",
+        OpenReport { .. } => "resuming",
+    };
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        sources = config.sources.len(),
+        names = sources,
+        zones = config.rules.zones.len(),
+        path = %config.state.display(),
+        state,
+        objects = snapshot.objects.get(ObjectOutcome::Counted),
+        last_commit = snapshot.last_commit.map(tracing::field::display),
+        budget_usd = config.budget.monthly.map(crate::model::NanoUsd::as_usd),
+        "starting"
+    );
 }
 
 fn dead<T>(task: &'static str, ended: Result<T, tokio::task::JoinError>) -> AppError {
@@ -374,8 +408,9 @@ fn observer(exposition: Arc<Exposition>, clock: Clock) -> Observer {
     })
 }
 
-/// Runs a future to its end on a small runtime, for commands that are done in a moment.
-pub fn block_on<T>(future: impl Future<Output = T>) -> Result<T, AppError> {
+/// Runs a future to its end on a small runtime, for commands that are done in a moment. The binary must not call it: the
+/// compiler would build all that the future does once more.
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> Result<T, AppError> {
     let runtime = runtime(1)?;
     let value = runtime.block_on(future);
     runtime.shutdown_timeout(Duration::from_secs(1));

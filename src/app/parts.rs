@@ -4,14 +4,16 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     accumulate::DigestLimits,
+    aws,
     classify::Classifier,
     config::{Config, Location, SourceConfig},
-    discover::SourceSpec,
-    event::Observer,
-    expose::{self, BuildInfo, Static},
-    ledger,
-    model::Timestamp,
-    pipeline::{Settings, SourceParts},
+    discover::{Discovery, SourceSpec},
+    event::{Event, Observer},
+    expose::{self, BuildInfo, SourceInfo, Static},
+    ledger::{self, Ledger},
+    model::{NanoUsd, Timestamp},
+    pipeline::Settings,
+    reader,
     store::{
         ObjectStore, Patience,
         local::LocalStore,
@@ -23,6 +25,7 @@ pub(super) fn settings(config: &Config) -> Settings {
     Settings {
         poll_interval: config.ingest.poll_interval,
         lookback: config.ingest.lookback,
+        keep: config.keep,
         start: config.ingest.start,
         concurrency: config.ingest.concurrency,
         object_bytes: config.limits.object_bytes,
@@ -33,34 +36,38 @@ pub(super) fn settings(config: &Config) -> Settings {
     }
 }
 
-pub(super) async fn sources(config: &Config, observer: &Observer) -> Vec<SourceParts> {
-    let mut parts = Vec::new();
-    for source in &config.sources {
-        let prices = config.prices.for_region(&source.region);
-        parts.push(SourceParts {
-            spec: source_spec(source),
-            store: store(source, observer.clone()).await,
-            classifier: Arc::new(Classifier::new(config.rules.clone(), &source.region, prices)),
-        });
+pub(super) async fn sources(config: &Config, observer: &Observer) -> Vec<reader::Source> {
+    let mut sources = Vec::new();
+    for one in &config.sources {
+        sources.push(source(config, one, observer.clone()).await);
     }
-    parts
+    sources
 }
 
-/// Where a source's objects are read from. Makes no request yet.
-pub(crate) async fn store(source: &SourceConfig, observer: Observer) -> Arc<dyn ObjectStore> {
+/// One source as it is read. Makes no request yet.
+pub(crate) async fn source(config: &Config, source: &SourceConfig, observer: Observer) -> reader::Source {
+    let (rules, prices) = (config.rules.clone(), config.prices.clone());
+    reader::Source {
+        discovery: Discovery::new(source_spec(source), store(source, observer).await),
+        classifier: Arc::new(Classifier::new(rules, &source.scope(), prices, config.ip_ranges())),
+    }
+}
+
+async fn store(source: &SourceConfig, observer: Observer) -> Arc<dyn ObjectStore> {
     match &source.location {
-        Location::S3 { bucket, .. } => Arc::new(
-            S3Store::connect(S3Options {
+        Location::S3 { bucket, .. } => {
+            let region = source.bucket_region.clone().unwrap_or_else(|| source.region.to_string());
+            let options = S3Options {
                 source: source.name.clone(),
                 bucket: bucket.clone(),
-                region: source.bucket_region.clone().unwrap_or_else(|| source.region.to_string()),
+                region,
                 endpoint: source.endpoint.clone(),
                 path_style: source.path_style,
                 observer,
                 patience: Patience::default(),
-            })
-            .await,
-        ),
+            };
+            Arc::new(S3Store::new(&aws::connect(&options.region).await, options))
+        }
         Location::Local { root } => {
             Arc::new(LocalStore::new(source.name.clone(), &root.display().to_string(), observer))
         }
@@ -68,7 +75,7 @@ pub(crate) async fn store(source: &SourceConfig, observer: Observer) -> Arc<dyn 
 }
 
 /// What is looked for in a source.
-pub(crate) fn source_spec(source: &SourceConfig) -> SourceSpec {
+fn source_spec(source: &SourceConfig) -> SourceSpec {
     let (bucket, prefix) = match &source.location {
         Location::S3 { bucket, prefix } => (Arc::from(format!("s3://{bucket}")), prefix.clone()),
         Location::Local { root } => {
@@ -90,14 +97,17 @@ pub(crate) fn source_spec(source: &SourceConfig) -> SourceSpec {
     }
 }
 
+/// The sources as the ledger knows them.
+pub(crate) fn ledger_sources(config: &Config) -> Vec<ledger::SourceSpec> {
+    let spec =
+        |source: &SourceConfig| ledger::SourceSpec { name: source.name.clone(), url: source.url.clone() };
+    config.sources.iter().map(spec).collect()
+}
+
 pub(super) fn ledger_options(config: &Config) -> ledger::Options {
     ledger::Options {
         series_limit: config.limits.series,
-        sources: config
-            .sources
-            .iter()
-            .map(|source| ledger::SourceSpec { name: source.name.clone(), url: source.url.clone() })
-            .collect(),
+        sources: ledger_sources(config),
         classifier_fingerprint: config.fingerprint(),
         prices: prices(config)
             .into_iter()
@@ -110,27 +120,97 @@ pub(super) fn ledger_options(config: &Config) -> ledger::Options {
     }
 }
 
+/// The sources of the state that began elsewhere than `ingest.start` says.
+pub(super) fn ignored_starts(config: &Config, ledger: &Ledger) -> Vec<Event> {
+    let Some(start) = config.ingest.start else { return Vec::new() };
+    let began = config.sources.iter().filter_map(|source| {
+        let begin = ledger.scan_progress(&source.name)?.begin;
+        (begin != start).then(|| Event::StartIgnored { source: source.name.clone(), start, begin })
+    });
+    began.collect()
+}
+
 pub(super) fn fixed(config: &Config, loaded_at: Timestamp) -> Static {
     Static {
         loaded_at,
         build: BuildInfo::current(),
-        sources: config.sources.iter().map(|source| source.name.clone()).collect(),
+        sources: config.sources.iter().map(|source| (source.name.clone(), info(source))).collect(),
         prices: prices(config),
-        budget_monthly_usd: Some(config.budget.monthly.as_usd()),
-        budget_inter_az_ratio: Some(config.budget.inter_az_ratio),
+        book: config.prices.clone(),
+        budget_monthly_usd: config.budget.monthly.map(NanoUsd::as_usd),
+        budget_inter_az_ratio: config.budget.inter_az_ratio,
+        source_budgets: config
+            .sources
+            .iter()
+            .filter_map(|source| Some((source.name.clone(), source.monthly?.as_usd())))
+            .collect(),
         series_limit: config.limits.series,
         process: expose::read_process,
     }
+}
+
+fn info(source: &SourceConfig) -> SourceInfo {
+    SourceInfo { url: source.url.clone(), region: source.region.clone(), filters: source.filters() }
 }
 
 type Prices = BTreeMap<(crate::model::Charge, Arc<str>), crate::model::Price>;
 
 /// The prices that the sources' regions have.
 fn prices(config: &Config) -> Prices {
-    let of = |source: &SourceConfig| {
-        let region = source.region.clone();
-        let prices = config.prices.for_region(&source.region);
+    let regions = config.sources.iter().flat_map(SourceConfig::known_regions);
+    let of = |region: &str| {
+        let region: Arc<str> = Arc::from(region);
+        let prices = config.prices.for_region(&region);
         prices.iter().map(|(charge, price)| ((charge, region.clone()), price)).collect::<Vec<_>>()
     };
-    config.sources.iter().flat_map(of).collect()
+    regions.flat_map(of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Charge;
+
+    #[test]
+    fn a_start_that_is_not_where_the_state_began_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = |start: &str| {
+            let path = dir.path().join("flowcost.db");
+            let text = format!(
+                "[state]\npath = {path:?}\n[ingest]\n{start}\n[[source]]\nname = \"s\"\nurl = \"s3://logs/\"\n\
+                 region = \"us-east-1\"\n"
+            );
+            Config::parse("test", &text, &[]).unwrap()
+        };
+        let began = config("start = \"2025-12-09T00:00:00Z\"");
+        let now = Timestamp(1_800_000_000);
+        let mut ledger = Ledger::open(&began.state, &ledger_options(&began), now).unwrap().0;
+        assert_eq!(ignored_starts(&began, &ledger).len(), 0, "it will begin there");
+        let begin = began.ingest.start.unwrap();
+        ledger.set_begin("s", begin).unwrap();
+        assert_eq!(ignored_starts(&began, &ledger).len(), 0, "it began there");
+        assert_eq!(ignored_starts(&config(""), &ledger).len(), 0);
+        let told = ignored_starts(&config("start = \"2025-11-01T00:00:00Z\""), &ledger);
+        assert!(matches!(&told[..], [Event::StartIgnored { begin: at, .. }] if *at == begin), "{told:?}");
+    }
+
+    #[test]
+    fn prices_are_those_of_the_regions_that_sources_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = format!(
+            "[state]\npath = {:?}\n[[source]]\nname = \"s\"\nurl = \"s3://flow-logs/\"\nregion = \"us-east-1\"\n\
+             regions = [\"us-east-1\", \"cn-north-1\"]\n[prices.regions.cn-north-1]\nnat_hop = 0.02\n",
+            dir.path().join("flowcost.db")
+        );
+        let config = Config::parse("test", &text, &[]).unwrap();
+        let prices = prices(&config);
+        let of = |region: &str| -> Vec<Charge> {
+            prices.keys().filter(|(_, of)| **of == *region).map(|(charge, _)| *charge).collect()
+        };
+        assert_eq!(of("cn-north-1"), [Charge::NatHop], "no charge without a price");
+        let without = [Charge::InterRegion, Charge::VpnEgress, Charge::DirectConnectEgress];
+        let rest: Vec<Charge> = Charge::ALL.into_iter().filter(|charge| !without.contains(charge)).collect();
+        assert_eq!(of("us-east-1"), rest);
+        assert_eq!(prices.len(), 1 + rest.len(), "no other regions");
+    }
 }

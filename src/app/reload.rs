@@ -18,6 +18,7 @@ use crate::{
     config::{Config, Setup, SetupError},
     event::{Event, Observer},
     expose::{Exposition, Lifecycle, ReloadRequest, web::WebHandle},
+    ledger::LedgerError,
     model::Clock,
     pipeline::{Pipeline, SharedLedger},
     store::chain,
@@ -180,11 +181,14 @@ impl Running {
             Err(error) => return Err(ReloadError::Fatal(dead("ingest loop", Err::<(), _>(error)))),
         };
         let (options, now) = (parts::ledger_options(&config), self.clock.now());
-        let gone_over = self
-            .ledger
-            .with(move |ledger| ledger.reconfigure(&options, now).map(|report| (report, ledger.snapshot())));
+        let wanted = config.clone();
+        let gone_over = self.ledger.with(move |ledger| {
+            let report = ledger.reconfigure(&options, now)?;
+            Ok::<_, LedgerError>((report, ledger.snapshot(), parts::ignored_starts(&wanted, ledger)))
+        });
         let outcome = match gone_over.await {
-            Ok((report, snapshot)) => {
+            Ok((report, snapshot, ignored)) => {
+                ignored.iter().for_each(|event| (self.observer)(event));
                 if report.classifier_changed {
                     (self.observer)(&Event::ClassifierChanged);
                 }

@@ -1,28 +1,41 @@
 //! What one record means: its zones, its NAT leg, whether it counts, and what it is charged for.
 //!
-//! Pure functions of the configuration and one record. Refuses to know where records come from, what a sum is, or
-//! what anything costs.
+//! Pure functions of the configuration and the records of one object. Refuses to know where records come from, what a
+//! sum is, or what anything costs. The rules are docs/semantics.md.
 
-pub mod charges;
-mod meanings;
+mod charges;
+mod ends;
+mod facts;
+mod judge;
+mod names;
+mod nat;
+mod object;
 pub mod ports;
 mod record;
-mod shapes;
-pub mod vantage;
-pub mod zones;
+mod signature;
+mod taught;
+mod values;
+mod vantage;
 
-use std::{net::IpAddr, ops::RangeInclusive, sync::Arc};
+use std::{ops::RangeInclusive, sync::Arc};
 
-use hashbrown::HashMap;
-use ipnet::IpNet;
+use crate::{
+    model::{AWS_LABEL, FlowKey, OVERFLOW_LABEL, RESERVED_ZONES},
+    pricing::{PriceBook, Prices},
+    topology::{Entries, IpRanges, Topology, region_of},
+};
 
-use crate::{model::Charge, pricing::Prices};
-
-pub use charges::ChargeSet;
+pub use ends::Label;
+pub use judge::{Verdict, VerdictKey};
+pub use object::{Alone, Meaning, ObjectClassifier};
 pub use ports::GroupId;
-pub use record::{Verdict, VerdictKey};
-pub use shapes::{ALONE, ObjectClassifier};
-pub use zones::ZoneId;
+pub use record::Bad;
+pub use signature::ALONE;
+
+pub use crate::topology::{
+    Billing, EndpointAt, ForwarderSpec, GatewayPath, GatewaySpec, NoCharge, PublicNets, Scope, ServiceSpec,
+    SourceScope, ZoneSpec,
+};
 
 /// The classification part of the configuration, already validated.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,27 +48,26 @@ pub struct Rules {
     pub port_match: PortMatch,
     /// NAT gateways.
     pub gateways: Vec<GatewaySpec>,
+    /// Hosts that forward packets.
+    pub forwarders: Vec<ForwarderSpec>,
+    /// Services with billing of their own.
+    pub services: Vec<ServiceSpec>,
+    /// Addresses that reach the internet without a NAT gateway.
+    pub public_nets: Vec<PublicNets>,
+    /// Pairs of VPCs that are peered.
+    pub peered: Vec<(Arc<str>, Arc<str>)>,
+    /// What a virtual private gateway leads through.
+    pub gateway_path: GatewayPath,
+    /// Which records carry the processing of interface endpoints.
+    pub endpoint_at: EndpointAt,
     /// Which side of a doubly logged flow counts.
     pub vantage: Vantage,
     /// Whether REJECT records count.
     pub count_rejected: bool,
     /// Endpoints that are exempt from a charge.
-    pub no_charge: Vec<(Charge, Vec<IpNet>)>,
-}
-
-/// `[[zone]]`
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ZoneSpec {
-    /// The label value.
-    pub name: Arc<str>,
-    /// The id that the logs use.
-    pub az_id: Option<Arc<str>>,
-    /// Its AWS region.
-    pub region: Arc<str>,
-    /// Its addresses.
-    pub cidrs: Vec<IpNet>,
-    /// Whether its interfaces are covered by the flow logs.
-    pub logged: bool,
+    pub no_charge: Vec<NoCharge>,
+    /// Region of the first source, where a zone belongs whose region nothing else says.
+    pub home_region: Arc<str>,
 }
 
 /// `[[port_group]]`
@@ -77,138 +89,82 @@ pub enum PortMatch {
     Destination,
 }
 
-/// `[[nat_gateway]]`
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GatewaySpec {
-    /// Its name in messages.
-    pub name: Arc<str>,
-    /// Name of the configured zone it stands in.
-    pub zone: Arc<str>,
-    /// Its network interfaces, `eni-...`.
-    pub interface_ids: Vec<Arc<str>>,
-    /// Its private addresses.
-    pub private_ips: Vec<IpAddr>,
-    /// Ids of regional gateways, `nat-...`.
-    pub resource_ids: Vec<Arc<str>>,
-}
-
 /// `counting.vantage`
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Vantage {
-    /// `Sender` for objects that have `flow_direction`, else `Every`.
+    /// `Sender` for objects that have `flow_direction`, else `Every` (semantics 4.6).
     #[default]
     Auto,
-    /// Every record counts.
+    /// Every record counts (semantics 4.1).
     Every,
-    /// Each flow counts once, where it was sent from if that is logged.
+    /// Each flow counts once, where it was sent from if that is logged (semantics 4.2).
     Sender,
 }
 
 /// The configuration in the form in which records are judged: built once, shared by all objects of a source.
 #[derive(Debug)]
 pub struct Classifier {
+    topology: Topology,
     rules: Rules,
-    prices: Prices,
-    cidrs: zones::CidrTable,
     ports: ports::PortTable,
-    /// Region of each configured zone, as an index; 0 is the region of the source.
-    zone_regions: Vec<u16>,
-    by_az_id: HashMap<Arc<str>, ZoneId>,
-    by_interface: HashMap<Arc<str>, usize>,
-    by_resource: HashMap<Arc<str>, usize>,
-    by_private_ip: HashMap<IpAddr, usize>,
-    /// Whether az_ids may name zones: else one zone could go by its name and by its az_id.
-    az_ids_speak: bool,
-    gateway_in_region: bool,
-    /// The zone of each gateway.
-    gateway_zones: Vec<Option<ZoneId>>,
+    prices: PriceBook,
+    /// Some service is listed by its interfaces only.
+    has_services_by_interface: bool,
+    /// Some zone holds in named VPCs only.
+    has_vpc_scopes: bool,
+    /// Some zone is not covered by the flow logs.
+    has_unlogged_zones: bool,
+    /// Addresses of AWS have labels of their own.
+    has_ranges: bool,
 }
 
 impl Classifier {
-    /// Builds the classifier of one source. `rules` are valid: names are unique and every gateway's zone exists.
-    pub fn new(rules: Rules, source_region: &str, prices: Prices) -> Self {
-        let zone_id = |at: usize| {
-            ZoneId(ZoneId::FIRST_KNOWN + u16::try_from(at).unwrap_or(u16::MAX - ZoneId::FIRST_KNOWN))
+    /// Builds the classifier of one source. `rules` are valid: names are unique and every name that is used exists.
+    pub fn new(rules: Rules, source: &SourceScope, prices: PriceBook, ranges: Option<&IpRanges>) -> Self {
+        let entries = Entries {
+            zones: &rules.zones,
+            gateways: &rules.gateways,
+            forwarders: &rules.forwarders,
+            services: &rules.services,
+            no_charge: &rules.no_charge,
+            public_nets: &rules.public_nets,
+            home_region: &rules.home_region,
         };
-        let mut regions: Vec<&str> = vec![source_region];
-        let zone_regions = rules
-            .zones
-            .iter()
-            .map(|zone| {
-                let at = regions.iter().position(|region| **region == *zone.region).unwrap_or_else(|| {
-                    regions.push(&zone.region);
-                    regions.len() - 1
-                });
-                u16::try_from(at).unwrap_or(u16::MAX)
-            })
-            .collect::<Vec<_>>();
-        let cidrs: Vec<_> = rules
-            .zones
-            .iter()
-            .enumerate()
-            .flat_map(|(at, zone)| zone.cidrs.iter().map(move |net| (*net, zone_id(at))))
-            .collect();
-        let zone_region_of =
-            |name: &str| rules.zones.iter().find(|zone| *zone.name == *name).map(|zone| &*zone.region);
-        fn index<K: std::hash::Hash + Eq + Clone>(
-            gateways: &[GatewaySpec],
-            keys: impl Fn(&GatewaySpec) -> &Vec<K>,
-        ) -> HashMap<K, usize> {
-            gateways
-                .iter()
-                .enumerate()
-                .flat_map(|(at, gateway)| keys(gateway).iter().map(move |key| (key.clone(), at)))
-                .collect()
-        }
         Self {
-            cidrs: zones::CidrTable::new(&cidrs),
+            topology: Topology::new(&entries, source, ranges),
             ports: ports::PortTable::new(&rules.port_groups, rules.port_match),
-            by_az_id: rules
-                .zones
-                .iter()
-                .enumerate()
-                .filter_map(|(at, zone)| Some((zone.az_id.clone()?, zone_id(at))))
-                .collect(),
-            by_interface: index(&rules.gateways, |gateway| &gateway.interface_ids),
-            by_resource: index(&rules.gateways, |gateway| &gateway.resource_ids),
-            by_private_ip: index(&rules.gateways, |gateway| &gateway.private_ips),
-            az_ids_speak: rules.zones.iter().all(|zone| zone.cidrs.is_empty() || zone.az_id.is_some()),
-            gateway_in_region: rules
-                .gateways
-                .iter()
-                .any(|gateway| zone_region_of(&gateway.zone) == Some(source_region)),
-            gateway_zones: rules
-                .gateways
-                .iter()
-                .map(|gateway| rules.zones.iter().position(|zone| zone.name == gateway.zone).map(zone_id))
-                .collect(),
-            zone_regions,
+            has_services_by_interface: rules.services.iter().any(|service| service.cidrs.is_empty()),
+            has_unlogged_zones: rules.zones.iter().any(|zone| !zone.logged || zone.outside),
+            has_ranges: ranges.is_some(),
+            has_vpc_scopes: rules.zones.iter().any(|zone| !zone.scope.vpc_ids.is_empty()),
             rules,
             prices,
         }
     }
 
-    /// What charges cost for this source.
-    pub fn prices(&self) -> &Prices {
-        &self.prices
+    /// Whether a record could have these labels. Where that is not known, it could.
+    pub fn can_produce(&self, key: &FlowKey) -> bool {
+        let group = |group: &PortGroup| group.name == key.port_group;
+        let is_group = &*key.port_group == OVERFLOW_LABEL || self.rules.port_groups.iter().any(group);
+        is_group && self.has_label(&key.src_zone) && self.has_label(&key.dst_zone)
     }
 
-    /// The configuration of a zone, `None` for reserved zones and for those known only by their az_id.
-    fn spec(&self, zone: ZoneId) -> Option<&ZoneSpec> {
-        self.rules.zones.get(usize::from(zone.0.checked_sub(ZoneId::FIRST_KNOWN)?))
+    fn has_label(&self, label: &str) -> bool {
+        let zones = &self.topology.zones;
+        let is_az_id = || match zones.by_az_id(label) {
+            Some(az) => zones.az(az).zone.is_none(),
+            // The ids of a region that is newer than this program end in the same way.
+            None => region_of(label).is_some() || label.contains("-az"),
+        };
+        RESERVED_ZONES.contains(&label)
+            || zones.by_name(label).is_some()
+            || self.has_ranges && label.starts_with(AWS_LABEL)
+            || is_az_id()
     }
 
-    /// The region of a known zone: zones known only by their az_id are in the source's.
-    fn region(&self, zone: ZoneId) -> u16 {
-        zone.0
-            .checked_sub(ZoneId::FIRST_KNOWN)
-            .and_then(|at| self.zone_regions.get(usize::from(at)))
-            .copied()
-            .unwrap_or(0)
-    }
-
-    fn is_logged(&self, zone: ZoneId) -> bool {
-        zone.is_known() && self.spec(zone).is_none_or(|spec| spec.logged)
+    /// What charges cost for objects whose key has this region.
+    pub fn prices(&self, region: &str) -> Prices {
+        self.prices.for_region(region)
     }
 
     /// The label value of a port group.
@@ -217,5 +173,42 @@ impl Classifier {
             .configured()
             .and_then(|at| self.rules.port_groups.get(at))
             .map_or_else(|| Arc::from(crate::model::OVERFLOW_LABEL), |group| group.name.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::NatDirection;
+
+    #[test]
+    fn labels_that_the_rules_cannot_produce_are_those_of_names_that_are_gone() {
+        let zone = |name: &str, az_id: Option<&str>| ZoneSpec {
+            name: name.into(),
+            az_id: az_id.map(Into::into),
+            ..ZoneSpec::default()
+        };
+        let rules = Rules {
+            zones: vec![zone("1a", Some("use1-az1")), zone("vpn", None)],
+            port_groups: vec![PortGroup { name: "http".into(), ports: vec![80..=80] }],
+            home_region: "us-east-1".into(),
+            ..Rules::default()
+        };
+        let source = SourceScope { name: "ops".into(), region: "us-east-1".into() };
+        let plain = Classifier::new(rules.clone(), &source, PriceBook::default(), None);
+        let ranges = IpRanges::default();
+        let with_ranges = Classifier::new(rules, &source, PriceBook::default(), Some(&ranges));
+        let can = |rules: &Classifier, src: &str, dst: &str, group: &str| {
+            let (src_zone, dst_zone, port_group) = (src.into(), dst.into(), group.into());
+            rules.can_produce(&FlowKey { src_zone, dst_zone, port_group, nat_direction: NatDirection::Out })
+        };
+        for label in ["1a", "vpn", "internet", "aws", "unknown", "other", "use1-az2"] {
+            assert!(can(&plain, label, "1a", "http") && can(&plain, "1a", label, "other"), "{label}");
+        }
+        for label in ["1b", "use1-az1", "aws:us-east-1"] {
+            assert!(!can(&plain, label, "1a", "http") && !can(&plain, "1a", label, "http"), "{label}");
+        }
+        assert!(can(&with_ranges, "1a", "aws:us-east-1", "http"));
+        assert!(!can(&plain, "1a", "1a", "https"));
     }
 }

@@ -1,4 +1,4 @@
-//! Which port group a record belongs to.
+//! Which port group a record belongs to: section 5 of docs/semantics.md.
 
 use super::{PortGroup, PortMatch};
 
@@ -26,7 +26,7 @@ impl GroupId {
 pub(super) struct PortTable {
     /// Of every number, and behind them of what is none.
     groups: Box<[GroupId; NO_PORT + 1]>,
-    /// All bits of a source's group where it is asked, else none.
+    /// All bits where the source port is looked at, else none (semantics 5.2).
     source: u16,
     bits: u32,
 }
@@ -58,8 +58,8 @@ impl PortTable {
         self.find_cells(cell(source), cell(destination))
     }
 
-    /// The same of numbers that may be none: such a one has no group. Both groups are always looked up: which of them it
-    /// is cannot be foreseen, half of all records are answers.
+    /// Finds the group of numbers that may be null: those have none (semantics 5.1). Always looks
+    /// up both: which of them decides cannot be foreseen, half of all records are replies.
     #[inline]
     pub(super) fn find_cells(&self, source: i64, destination: i64) -> GroupId {
         let group = |port: i64| self.groups[(port.cast_unsigned() as usize).min(NO_PORT)];

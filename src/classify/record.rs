@@ -1,180 +1,77 @@
-//! What one record is.
+//! One record: its facts, and its numbers.
 //!
 //! What depends on a single value of a column (an address, an interface id) is known already, once per value of its
-//! dictionary. What is read here of a record beside its numbers has to be in its shape: see [`super::shapes`].
-
-use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
+//! dictionary. What is read here of a record beside its numbers has to be in its signature: see [`super::signature`].
 
 use super::{
-    Classifier, GroupId, Vantage, ZoneId,
-    charges::{ChargeSet, Facts},
-    meanings::{self, ABSENT, AddrInfo, AzInfo, Values},
-    vantage::{Leg, Side, regional_leg, sender_counts, zonal_leg},
+    Rules, Vantage,
+    facts::{Captured, Facts, NatRules, NextHop, Path, Side, Status},
+    ports::PortTable,
+    signature::path_class,
+    values::{ABSENT, AddrInfo, Addresses, InterfaceInfo, Owner, ResourceInfo, Values},
 };
 use crate::{
     decode::{
-        Action, AddrCell, AwsService, DictColumn, Direction, FlowBatch, IntCell, IntColumn, InterfaceType,
-        LogStatus,
+        Action, AwsService, DictColumn, Direction, FlowBatch, IntCell, IntColumn, InterfaceType, LogStatus,
     },
-    limits,
-    model::{NatDirection, RecordOutcome},
+    topology::Topology,
 };
 
-/// What one record is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Verdict {
-    /// What becomes of it.
-    pub outcome: RecordOutcome,
-    /// What it adds to. Meaningful only for records that are counted or charged.
-    pub key: VerdictKey,
-    /// Whether both zones are known, differ, and share a region.
-    pub inter_az: bool,
-    /// What it is charged for.
-    pub charges: ChargeSet,
-    /// Bytes.
+/// What a record adds, whatever it means.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Numbers {
     pub bytes: u64,
-    /// Packets.
     pub packets: u64,
-    /// `end`, else `start`: Unix seconds as written.
-    pub time: Option<i64>,
 }
 
-/// The four labels as small integers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct VerdictKey {
-    /// Source zone.
-    pub src_zone: ZoneId,
-    /// Destination zone.
-    pub dst_zone: ZoneId,
-    /// Port group.
-    pub port_group: GroupId,
-    /// NAT leg.
-    pub nat_direction: NatDirection,
-}
-
-impl Verdict {
-    pub(super) fn without_traffic(outcome: RecordOutcome) -> Self {
-        Self {
-            outcome,
-            key: VerdictKey {
-                src_zone: ZoneId::UNKNOWN,
-                dst_zone: ZoneId::UNKNOWN,
-                port_group: GroupId::OTHER,
-                nat_direction: NatDirection::None,
-            },
-            inter_az: false,
-            charges: ChargeSet::default(),
-            bytes: 0,
-            packets: 0,
-            time: None,
-        }
-    }
-}
-
-/// How a record was recognised as one of a NAT gateway.
+/// The record cannot be read as one (semantics 1.15).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Nat {
-    No,
-    Zonal(Option<usize>),
-    Regional(Option<usize>),
-}
+pub struct Bad;
 
 /// The four addresses of a record.
 #[derive(Clone, Copy)]
-struct Addresses<'v> {
+struct Four<'v> {
     src: &'v AddrInfo,
     dst: &'v AddrInfo,
     pkt_src: &'v AddrInfo,
     pkt_dst: &'v AddrInfo,
 }
 
-impl<'v> Addresses<'v> {
-    fn source(&self) -> &'v AddrInfo {
-        if matches!(self.pkt_src.cell, AddrCell::Null) { self.src } else { self.pkt_src }
-    }
-
-    fn destination(&self) -> &'v AddrInfo {
-        if matches!(self.pkt_dst.cell, AddrCell::Null) { self.dst } else { self.pkt_dst }
-    }
-
-    fn any_bad(&self) -> bool {
-        [self.src, self.dst, self.pkt_src, self.pkt_dst].iter().any(|info| matches!(info.cell, AddrCell::Bad))
+impl Four<'_> {
+    fn all(&self) -> [&AddrInfo; 4] {
+        [self.src, self.dst, self.pkt_src, self.pkt_dst]
     }
 }
 
 /// One record, with what the values of its batch mean.
 pub(super) struct Row<'b> {
-    pub classifier: &'b Classifier,
+    pub topology: &'b Topology,
+    pub rules: &'b Rules,
+    pub ports: &'b PortTable,
     pub batch: &'b FlowBatch,
     pub values: &'b Values,
     pub row: usize,
 }
 
 impl Row<'_> {
-    pub(super) fn judge(&self, missing_az_ids: &mut BTreeSet<(Arc<str>, Arc<str>)>) -> Verdict {
+    /// Reads the record: first what it is, then its numbers where they matter (semantics 1.14).
+    pub(super) fn read(&self) -> Result<(Facts, Numbers), Bad> {
         if self.batch.malformed.get(self.row).copied().unwrap_or(false) {
-            return Verdict::without_traffic(RecordOutcome::Bad);
+            return Err(Bad);
         }
-        let addresses = self.addresses();
-        if let Some(outcome) = self.no_data(addresses) {
-            return Verdict::without_traffic(outcome);
+        let four = self.four();
+        let status = self.status(four);
+        if status != Status::Accepted {
+            // Its numbers are nobody's business, and its addresses only if all of them can be read.
+            let is_bad = four.all().iter().any(|info| info.is_bad());
+            let facts = if is_bad { Err(Bad) } else { self.facts(four, status, (None, None)) };
+            return Ok((facts.unwrap_or_else(|_| self.without_ends(status)), Numbers::default()));
         }
-        let Some((bytes, packets, ports)) = self.numbers() else {
-            return Verdict::without_traffic(RecordOutcome::Bad);
-        };
-        let (source, destination) = (addresses.source(), addresses.destination());
-        if addresses.any_bad() || source.ip().is_none() || destination.ip().is_none() {
-            return Verdict::without_traffic(RecordOutcome::Bad);
+        let (numbers, ports) = self.numbers()?;
+        if four.all().iter().any(|info| info.is_bad()) {
+            return Err(Bad);
         }
-        if !self.classifier.rules.count_rejected && self.get(&self.batch.action) == Some(Action::Reject) {
-            return Verdict::without_traffic(RecordOutcome::Rejected);
-        }
-        let direction = self.direction();
-        let nat = self.nat(addresses, direction);
-        let nat_direction = match self.leg(nat, addresses, direction) {
-            None => NatDirection::None,
-            Some(Leg::Client(leg)) => leg,
-            Some(Leg::Public) => return Verdict::without_traffic(RecordOutcome::NatPublicLeg),
-        };
-        let middlebox = nat != Nat::No || self.is_middlebox();
-        if let Some(missing) = self.missing_az_id(addresses, direction, middlebox)
-            && missing_az_ids.len() < limits::HINTS
-        {
-            missing_az_ids.insert(missing);
-        }
-        let key = VerdictKey {
-            src_zone: self.zone(addresses, direction, middlebox, true),
-            dst_zone: self.zone(addresses, direction, middlebox, false),
-            port_group: self.classifier.ports.find(ports.0, ports.1),
-            nat_direction,
-        };
-        let known = key.src_zone.is_known() && key.dst_zone.is_known();
-        let same_region =
-            known && self.classifier.region(key.src_zone) == self.classifier.region(key.dst_zone);
-        let different_zones = known && key.src_zone != key.dst_zone;
-        let facts = Facts {
-            nat: nat_direction,
-            different_zones,
-            same_zone: known && !different_zones,
-            same_region,
-            different_regions: known && !same_region,
-            ingress: direction == Direction::Ingress,
-            hop: self.hop(nat, key),
-            from_inside: key.src_zone.is_known() || source.private,
-            to_internet: key.dst_zone == ZoneId::INTERNET,
-            traffic_path: self.traffic_path(),
-            gateway_in_region: self.classifier.gateway_in_region,
-        };
-        let counted = nat != Nat::No || self.counts(direction, key.src_zone);
-        Verdict {
-            outcome: if counted { RecordOutcome::Counted } else { RecordOutcome::OtherSide },
-            key,
-            inter_az: different_zones && same_region,
-            charges: facts.charges().without(source.exempt.union(destination.exempt)),
-            bytes,
-            packets,
-            time: self.time(),
-        }
+        Ok((self.facts(four, status, ports)?, numbers))
     }
 
     fn get<T: Copy>(&self, column: &Option<DictColumn<T>>) -> Option<T> {
@@ -185,16 +82,18 @@ impl Row<'_> {
         column.as_ref().map_or(IntCell::Null, |column| column.get(self.row))
     }
 
-    fn value_of<'v, T, V>(&self, column: &Option<DictColumn<T>>, values: &'v [V]) -> Option<&'v V> {
-        column.as_ref().map(|column| &values[column.index[self.row] as usize])
+    fn value_of<T, V: Copy + Default>(&self, column: &Option<DictColumn<T>>, values: &[V]) -> V {
+        column.as_ref().map(|column| values[column.index[self.row] as usize]).unwrap_or_default()
     }
 
-    fn addresses(&self) -> Addresses<'_> {
-        let pick = |column, values: &meanings::Addresses| {
-            let place = self.value_of(column, &values.places);
-            place.map_or(&ABSENT, |place| self.values.book.info(*place))
+    fn four(&self) -> Four<'_> {
+        let pick = |column, values: &Addresses| {
+            let column: &Option<DictColumn<_>> = column;
+            column.as_ref().map_or(&*ABSENT, |column| {
+                self.values.book.info(values.places[column.index[self.row] as usize])
+            })
         };
-        Addresses {
+        Four {
             src: pick(&self.batch.srcaddr, &self.values.srcaddr),
             dst: pick(&self.batch.dstaddr, &self.values.dstaddr),
             pkt_src: pick(&self.batch.pkt_srcaddr, &self.values.pkt_srcaddr),
@@ -202,216 +101,197 @@ impl Row<'_> {
         }
     }
 
-    fn no_data(&self, addresses: Addresses<'_>) -> Option<RecordOutcome> {
+    fn status(&self, four: Four<'_>) -> Status {
+        let nothing = || {
+            matches!(self.int(&self.batch.bytes), IntCell::Null)
+                && four.all().iter().all(|info| info.is_null())
+        };
         match self.get(&self.batch.log_status).unwrap_or(LogStatus::Null) {
-            LogStatus::NoData => Some(RecordOutcome::NoData),
-            LogStatus::SkipData => Some(RecordOutcome::SkipData),
-            LogStatus::Ok => None,
-            LogStatus::Null => {
-                let null = |info: &AddrInfo| matches!(info.cell, AddrCell::Null);
-                let empty = matches!(self.batch.bytes.get(self.row), IntCell::Null)
-                    && null(addresses.source())
-                    && null(addresses.destination());
-                empty.then_some(RecordOutcome::NoData)
+            LogStatus::NoData => Status::NoData,
+            LogStatus::SkipData => Status::SkipData,
+            LogStatus::Null if nothing() => Status::NoData,
+            LogStatus::Ok | LogStatus::Null if !self.rules.count_rejected && self.is_rejected() => {
+                Status::Rejected
             }
+            LogStatus::Ok | LogStatus::Null => Status::Accepted,
         }
     }
 
-    /// Bytes, packets and ports, or `None` where one of them makes the record bad.
-    #[allow(clippy::type_complexity, reason = "used once, right below its definition")]
-    fn numbers(&self) -> Option<(u64, u64, (Option<u16>, Option<u16>))> {
-        let IntCell::Value(bytes) = self.batch.bytes.get(self.row) else { return None };
-        let packets = match self.int(&self.batch.packets) {
-            IntCell::Null => 0,
-            IntCell::Value(packets) => packets,
-            IntCell::Bad => return None,
+    fn is_rejected(&self) -> bool {
+        self.get(&self.batch.action) == Some(Action::Reject)
+    }
+
+    /// Bytes, packets and ports.
+    #[allow(clippy::type_complexity, reason = "used once, right above its definition")]
+    fn numbers(&self) -> Result<(Numbers, (Option<u16>, Option<u16>)), Bad> {
+        let count = |cell, null: Option<u64>| match cell {
+            IntCell::Null => null.ok_or(Bad),
+            IntCell::Value(value) => u64::try_from(value).map_err(|_| Bad),
+            IntCell::Bad => Err(Bad),
         };
+        // Block Public Access rejects without bytes.
+        let bytes = count(self.int(&self.batch.bytes), self.is_rejected().then_some(0))?;
+        let packets = count(self.int(&self.batch.packets), Some(0))?;
         let port = |cell| match cell {
-            IntCell::Null => Some(None),
-            IntCell::Value(port) => u16::try_from(port).ok().map(Some),
-            IntCell::Bad => None,
+            IntCell::Null => Ok(None),
+            IntCell::Value(port) => u16::try_from(port).map(Some).map_err(|_| Bad),
+            IntCell::Bad => Err(Bad),
         };
         let ports = (port(self.int(&self.batch.srcport))?, port(self.int(&self.batch.dstport))?);
-        Some((u64::try_from(bytes).ok()?, u64::try_from(packets).ok()?, ports))
+        Ok((Numbers { bytes, packets }, ports))
     }
 
-    fn direction(&self) -> Direction {
-        self.get(&self.batch.flow_direction).unwrap_or(Direction::Unknown)
-    }
-
-    fn interface_type(&self) -> InterfaceType {
-        self.get(&self.batch.interface_type).unwrap_or(InterfaceType::Plain)
-    }
-
-    fn traffic_path(&self) -> Option<i64> {
-        match self.int(&self.batch.traffic_path) {
-            IntCell::Value(0) | IntCell::Null | IntCell::Bad => None,
-            IntCell::Value(path) => Some(path),
-        }
-    }
-
-    fn time(&self) -> Option<i64> {
-        let value = |cell| match cell {
-            IntCell::Value(seconds) => Some(seconds),
-            IntCell::Null | IntCell::Bad => None,
+    fn facts(&self, four: Four<'_>, status: Status, ports: (Option<u16>, Option<u16>)) -> Result<Facts, Bad> {
+        let Values { vpc_id, interface_id, .. } = self.values;
+        let vpc = self.value_of(&self.batch.vpc_id, &vpc_id.values);
+        let same = |plain: &Addresses, packet: &Addresses, columns: [&Option<DictColumn<_>>; 2]| {
+            let tag = |values: &Addresses, column: &Option<DictColumn<_>>| {
+                column.as_ref().map(|column| values.tags[column.index[self.row] as usize])
+            };
+            let (plain, packet) = (tag(plain, columns[0]), tag(packet, columns[1]));
+            plain.zip(packet).is_some_and(|(plain, packet)| super::values::is_same(plain, packet))
         };
-        value(self.int(&self.batch.end)).or_else(|| value(self.int(&self.batch.start)))
+        let same_src = same(
+            &self.values.srcaddr,
+            &self.values.pkt_srcaddr,
+            [&self.batch.srcaddr, &self.batch.pkt_srcaddr],
+        );
+        let same_dst = same(
+            &self.values.dstaddr,
+            &self.values.pkt_dstaddr,
+            [&self.batch.dstaddr, &self.batch.pkt_dstaddr],
+        );
+        let service = |column| self.get(column).unwrap_or(AwsService::None);
+        let source =
+            AddrInfo::end(four.src, four.pkt_src, same_src, vpc, service(&self.batch.pkt_src_aws_service));
+        let destination =
+            AddrInfo::end(four.dst, four.pkt_dst, same_dst, vpc, service(&self.batch.pkt_dst_aws_service));
+        let interface = self.value_of(&self.batch.interface_id, &interface_id.values);
+        let by_sender = self.rules.vantage != Vantage::Every && self.batch.flow_direction.is_some();
+        let next =
+            self.value_of(&self.batch.next_hop_interface_id, &self.values.next_hop_interface_id.values);
+        let kind = self.get(&self.batch.interface_type).unwrap_or(InterfaceType::Plain);
+        let mut facts = Facts {
+            status,
+            learns: self.batch.flow_direction.is_some(),
+            has_vpcs: self.batch.vpc_id.is_some(),
+            has_next_hops: self.batch.next_hop_interface_type.is_some(),
+            sender: by_sender,
+            direction: self.get(&self.batch.flow_direction).unwrap_or(Direction::Unknown),
+            captured: Captured::Plain { sure: false, doubtful: false },
+            source: source.ok_or(Bad)?,
+            destination: destination.ok_or(Bad)?,
+            own_az: self.value_of(&self.batch.az_id, &self.values.az_id.values),
+            next_az: self.value_of(&self.batch.next_hop_az_id, &self.values.next_hop_az_id.values),
+            next_hop: NextHop {
+                kind: self.get(&self.batch.next_hop_interface_type).unwrap_or(InterfaceType::Plain),
+                gateway: next.gateway.is_some(),
+                forwarder: next.forwarder,
+            },
+            vpc,
+            path: self.path(),
+            port_group: self.ports.find(ports.0, ports.1),
+            own_service: interface.role.service,
+            has_interface: interface.there,
+            typed_nat: kind == InterfaceType::NatGateway,
+        };
+        facts.captured = self.captured(&facts, interface, kind);
+        if let Captured::Nat { gateway: Some(gateway), .. } = facts.captured {
+            let is_nat = |info: &AddrInfo| info.is_of_gateway(gateway);
+            facts.source.plain_is_nat = is_nat(four.src);
+            facts.source.packet_is_nat = is_nat(four.pkt_src);
+            facts.destination.plain_is_nat = is_nat(four.dst);
+            facts.destination.packet_is_nat = is_nat(four.pkt_dst);
+        }
+        Ok(facts)
     }
 
-    fn nat(&self, addresses: Addresses<'_>, direction: Direction) -> Nat {
-        let (by_interface, has_interface) = self
-            .value_of(&self.batch.interface_id, &self.values.interface_id.values)
-            .copied()
-            .unwrap_or_default();
-        if let Some(gateway) = by_interface {
-            return Nat::Zonal(Some(gateway));
+    /// A record that will not count and has no addresses to speak of.
+    fn without_ends(&self, status: Status) -> Facts {
+        let nowhere = AddrInfo::nowhere();
+        Facts {
+            status,
+            learns: self.batch.flow_direction.is_some(),
+            has_vpcs: false,
+            has_next_hops: false,
+            sender: false,
+            direction: Direction::Unknown,
+            captured: Captured::Plain { sure: false, doubtful: false },
+            source: nowhere,
+            destination: nowhere,
+            own_az: None,
+            next_az: None,
+            next_hop: NextHop { kind: InterfaceType::Plain, gateway: false, forwarder: false },
+            vpc: 0,
+            path: Path(0),
+            port_group: super::GroupId::OTHER,
+            own_service: None,
+            has_interface: false,
+            typed_nat: false,
         }
-        let resource = self
-            .value_of(&self.batch.resource_id, &self.values.resource_id.values)
-            .copied()
-            .unwrap_or_default();
-        if resource.regional || self.interface_type() == InterfaceType::RegionalNatGateway {
-            return Nat::Regional(resource.gateway);
+    }
+
+    fn path(&self) -> Path {
+        let cell = self.batch.traffic_path.as_ref().map_or(0, |column| column.cells()[self.row]);
+        Path(path_class(cell) as u8)
+    }
+
+    /// What the recording interface is, first match (semantics 2.5, 3.1).
+    fn captured(&self, facts: &Facts, interface: InterfaceInfo, kind: InterfaceType) -> Captured {
+        if let Some((rules, gateway)) = self.nat(facts, interface, kind) {
+            return Captured::Nat { rules, gateway };
         }
-        let captured_at = |info: &AddrInfo, fits: Direction| {
-            let gateway = info.gateway?;
-            let here = direction == fits || direction == Direction::Unknown;
+        if interface.role.forwarder {
+            return Captured::Forwarder;
+        }
+        if kind != InterfaceType::Plain {
+            return Captured::Middlebox(kind);
+        }
+        let has_instance = self.value_of(&self.batch.instance_id, &self.values.instance_id.values);
+        let own = facts.own_end();
+        if has_instance || own.is_some_and(|own| own.same) {
+            return Captured::Plain { sure: true, doubtful: false };
+        }
+        let translated = own.is_some_and(|own| own.is_translated());
+        let owner = self.value_of(&self.batch.account_id, &self.values.account_id.values);
+        if self.batch.instance_id.is_some() && owner != Owner::Another && translated {
+            return Captured::Between;
+        }
+        Captured::Plain { sure: false, doubtful: translated && self.batch.interface_type.is_none() }
+    }
+
+    /// Whose rules a NAT record follows, and which configured gateway it is of.
+    fn nat(
+        &self,
+        facts: &Facts,
+        interface: InterfaceInfo,
+        kind: InterfaceType,
+    ) -> Option<(NatRules, Option<u32>)> {
+        if interface.role.gateway.is_some() {
+            return Some((NatRules::Zonal, interface.role.gateway));
+        }
+        let resource: ResourceInfo = self.value_of(&self.batch.resource_id, &self.values.resource_id.values);
+        let is_regional = resource.regional && kind != InterfaceType::NatGateway;
+        if is_regional || kind == InterfaceType::RegionalNatGateway {
+            return Some((NatRules::Regional, resource.gateway));
+        }
+        let captured_at = |side: Side, fits: Direction| {
+            let gateway = facts.end(side).plain_gateway?;
+            let here = facts.direction == fits || facts.direction == Direction::Unknown;
             // An interface that the gateway does not have is another host that talks to the gateway. A gateway
             // whose interfaces are not configured cannot rule any out.
-            let elsewhere =
-                has_interface && !self.classifier.rules.gateways[gateway].interface_ids.is_empty();
+            let elsewhere = interface.there && self.topology.gateways[gateway as usize].has_interfaces;
             (here && !elsewhere).then_some(gateway)
         };
-        let by_address = captured_at(addresses.dst, Direction::Ingress)
-            .or_else(|| captured_at(addresses.src, Direction::Egress));
+        let by_address = captured_at(Side::Destination, Direction::Ingress)
+            .or_else(|| captured_at(Side::Source, Direction::Egress));
         match by_address {
-            Some(gateway) => Nat::Zonal(Some(gateway)),
-            None if self.interface_type() == InterfaceType::NatGateway => Nat::Zonal(None),
-            None => Nat::No,
+            // A forwarder that is listed is one, whatever it is called.
+            Some(gateway) if !interface.role.forwarder => Some((NatRules::Zonal, Some(gateway))),
+            _ if kind == InterfaceType::NatGateway && !interface.role.forwarder => {
+                Some((NatRules::Zonal, None))
+            }
+            _ => None,
         }
-    }
-
-    fn leg(&self, nat: Nat, addresses: Addresses<'_>, direction: Direction) -> Option<Leg> {
-        let gateway = match nat {
-            Nat::No => return None,
-            Nat::Regional(_) => {
-                return Some(regional_leg(
-                    addresses.source().is_inside(),
-                    addresses.destination().is_inside(),
-                ));
-            }
-            Nat::Zonal(gateway) => gateway,
-        };
-        let side = |plain: &AddrInfo, packet: &AddrInfo, endpoint: &AddrInfo| Side {
-            is_gateway: gateway.is_some() && plain.gateway == gateway,
-            translated: plain.ip().zip(packet.ip()).map(|(plain, packet)| plain != packet),
-            has_packet: packet.ip().is_some(),
-            inside: endpoint.is_inside(),
-        };
-        let source = side(addresses.src, addresses.pkt_src, addresses.source());
-        let destination = side(addresses.dst, addresses.pkt_dst, addresses.destination());
-        Some(zonal_leg(source, destination, direction))
-    }
-
-    /// Whether the record was captured at an interface that stands between the endpoints.
-    fn is_middlebox(&self) -> bool {
-        let of_gateway =
-            |found: Option<&(Option<usize>, bool)>| found.is_some_and(|(gateway, _)| gateway.is_some());
-        self.interface_type() != InterfaceType::Plain
-            || of_gateway(self.value_of(&self.batch.interface_id, &self.values.interface_id.values))
-    }
-
-    fn own_az_id(&self) -> Option<&AzInfo> {
-        self.value_of(&self.batch.az_id, &self.values.az_id.values)
-    }
-
-    /// The side that the recording interface is on, where its plain address is the packet's.
-    fn is_own_address(plain: &AddrInfo, packet: &AddrInfo) -> bool {
-        plain.ip().is_some() && (packet.ip().is_none() || packet.ip() == plain.ip())
-    }
-
-    fn zone(
-        &self,
-        addresses: Addresses<'_>,
-        direction: Direction,
-        middlebox: bool,
-        source_side: bool,
-    ) -> ZoneId {
-        let (endpoint, plain, packet, service) = if source_side {
-            (addresses.source(), addresses.src, addresses.pkt_src, &self.batch.pkt_src_aws_service)
-        } else {
-            (addresses.destination(), addresses.dst, addresses.pkt_dst, &self.batch.pkt_dst_aws_service)
-        };
-        if let Some(zone) = endpoint.zone {
-            return zone;
-        }
-        let own = direction == if source_side { Direction::Egress } else { Direction::Ingress };
-        let by_az_id = if !self.classifier.az_ids_speak || direction == Direction::Unknown {
-            None
-        } else if own {
-            let may_speak = !middlebox && Self::is_own_address(plain, packet);
-            self.own_az_id().filter(|_| may_speak).and_then(|az_id| az_id.zone)
-        } else {
-            self.next_hop_zone(endpoint)
-        };
-        by_az_id.unwrap_or_else(|| match self.get(service).unwrap_or(AwsService::None) {
-            AwsService::Other => ZoneId::AWS,
-            AwsService::None | AwsService::Ec2 if endpoint.private => ZoneId::UNKNOWN,
-            AwsService::None | AwsService::Ec2 => ZoneId::INTERNET,
-        })
-    }
-
-    fn next_hop_zone(&self, far: &AddrInfo) -> Option<ZoneId> {
-        let zone = (*self.value_of(&self.batch.next_hop_az_id, &self.values.next_hop_az_id.values)?)?;
-        let next_hop = self.get(&self.batch.next_hop_interface_type).unwrap_or(InterfaceType::Plain);
-        let gateway = self
-            .value_of(&self.batch.next_hop_interface_id, &self.values.next_hop_interface_id.values)
-            .copied()
-            .unwrap_or(false);
-        let believable = far.private || matches!(far.ip(), Some(IpAddr::V6(_)));
-        (believable && next_hop == InterfaceType::Plain && !gateway).then_some(zone)
-    }
-
-    fn missing_az_id(
-        &self,
-        addresses: Addresses<'_>,
-        direction: Direction,
-        middlebox: bool,
-    ) -> Option<(Arc<str>, Arc<str>)> {
-        let (plain, packet) = match direction {
-            Direction::Egress => (addresses.src, addresses.pkt_src),
-            Direction::Ingress => (addresses.dst, addresses.pkt_dst),
-            Direction::Unknown => return None,
-        };
-        let spec = self.classifier.spec(plain.zone?)?;
-        let wanted = spec.az_id.is_none() && !middlebox && Self::is_own_address(plain, packet);
-        let az_id = self.own_az_id().filter(|_| wanted)?.name.clone()?;
-        Some((spec.name.clone(), az_id))
-    }
-
-    /// Whether the client of a NAT record is in another known zone than its gateway.
-    fn hop(&self, nat: Nat, key: VerdictKey) -> bool {
-        let client = match key.nat_direction {
-            NatDirection::None => return false,
-            NatDirection::Out => key.src_zone,
-            NatDirection::In => key.dst_zone,
-        };
-        let gateway = match nat {
-            Nat::No => None,
-            Nat::Zonal(Some(gateway)) | Nat::Regional(Some(gateway)) => {
-                self.classifier.gateway_zones[gateway]
-            }
-            Nat::Zonal(None) | Nat::Regional(None) if self.interface_type() == InterfaceType::NatGateway => {
-                self.own_az_id().and_then(|az_id| az_id.zone)
-            }
-            Nat::Zonal(None) | Nat::Regional(None) => None,
-        };
-        gateway.is_some_and(|zone| client.is_known() && zone.is_known() && client != zone)
-    }
-
-    fn counts(&self, direction: Direction, src_zone: ZoneId) -> bool {
-        let by_sender =
-            self.classifier.rules.vantage != Vantage::Every && self.batch.flow_direction.is_some();
-        !by_sender || sender_counts(self.interface_type(), direction, self.classifier.is_logged(src_zone))
     }
 }

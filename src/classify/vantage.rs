@@ -1,79 +1,53 @@
-//! Which record of a doubly logged flow counts, and which leg of a NAT gateway a record is.
+//! Which record of a doubly logged flow counts (section 4 of docs/semantics.md).
 
-use crate::{
-    decode::{Direction, InterfaceType},
-    model::NatDirection,
+use super::{
+    ends::{End, Label},
+    facts::{Captured, Facts},
+    judge::Judge,
 };
+use crate::decode::Direction;
 
-/// What a record captured at a NAT gateway is.
+/// Whether a record counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Leg {
-    /// Between the client and the gateway.
-    Client(NatDirection),
-    /// Between the gateway and the remote side: the same bytes once more.
-    Public,
+pub(super) enum Vantage {
+    Counts,
+    /// Another record of the same flow counts.
+    OtherSide,
+    /// Another record should count, but it is not certain that there is one (semantics 8.6).
+    OtherSideInDoubt,
 }
 
-/// One side of a record as a NAT gateway sees it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Side {
-    /// The plain address is a private address of this gateway.
-    pub is_gateway: bool,
-    /// Packet address against plain address: `None` where one of them is missing.
-    pub translated: Option<bool>,
-    /// There is a packet address.
-    pub has_packet: bool,
-    /// The endpoint lies in a configured CIDR or a private range.
-    pub inside: bool,
-}
-
-/// The leg of a zonal gateway's record. Source: AWS, "Flow log record examples", traffic through a NAT gateway.
-pub(super) fn zonal_leg(source: Side, destination: Side, direction: Direction) -> Leg {
-    let out = Leg::Client(NatDirection::Out);
-    let back = Leg::Client(NatDirection::In);
-    match (source.is_gateway, destination.is_gateway) {
-        (false, true) => known_gateway(destination, source, out),
-        (true, false) => known_gateway(source, destination, back),
-        _ if destination.translated == Some(true) => out,
-        _ if source.translated == Some(true) => back,
-        _ if source.has_packet && destination.has_packet => Leg::Public,
-        // No packet addresses. One plain address is the gateway's own, which is private: a public one across from
-        // it is the remote side.
-        _ if source.inside && destination.inside => match direction {
-            Direction::Egress => back,
-            Direction::Ingress | Direction::Unknown => out,
-        },
-        _ => Leg::Public,
+impl Judge<'_> {
+    /// Whether a record that is not a NAT record counts. `forwards`: its interface forwards packets of others.
+    pub(super) fn vantage(&self, facts: &Facts, source: &End, forwards: bool) -> Vantage {
+        if !facts.sender {
+            return Vantage::Counts;
+        }
+        match facts.captured {
+            Captured::Forwarder | Captured::Between | Captured::Nat { .. } => return Vantage::OtherSide,
+            // What a load balancer or an endpoint sends itself has no other sender's record.
+            Captured::Middlebox(_) if facts.direction == Direction::Egress && facts.is_box_itself() => {
+                return Vantage::Counts;
+            }
+            Captured::Middlebox(_) => return Vantage::OtherSide,
+            Captured::Plain { .. } => {}
+        }
+        match facts.direction {
+            Direction::Egress if facts.source.is_forwarded() => Vantage::OtherSide,
+            Direction::Egress => Vantage::Counts,
+            // The other record of the flow cannot be told apart: as where every record counts.
+            Direction::Unknown => Vantage::Counts,
+            Direction::Ingress if source.logged => Vantage::OtherSide,
+            Direction::Ingress if source.label == Label::Unknown && !self.networks_are_known(facts.vpc) => {
+                Vantage::OtherSideInDoubt
+            }
+            Direction::Ingress if forwards => Vantage::OtherSideInDoubt,
+            Direction::Ingress => Vantage::Counts,
+        }
     }
-}
 
-/// The gateway's own address is on one side: the packet address there tells whether it stands for the client.
-fn known_gateway(own: Side, other: Side, leg: Leg) -> Leg {
-    match own.translated {
-        Some(true) => leg,
-        Some(false) => Leg::Public,
-        None if other.inside => leg,
-        None => Leg::Public,
-    }
-}
-
-/// The leg of a regional gateway's record, which shows the client and the remote side as they are.
-pub(super) fn regional_leg(source_inside: bool, destination_inside: bool) -> Leg {
-    match (source_inside, destination_inside) {
-        (true, false) => Leg::Client(NatDirection::Out),
-        (false, true) => Leg::Client(NatDirection::In),
-        _ => Leg::Public,
-    }
-}
-
-/// Whether a record that is no NAT record counts where each flow counts once.
-pub(super) fn sender_counts(at: InterfaceType, direction: Direction, source_logged: bool) -> bool {
-    use InterfaceType::{NetworkLoadBalancer, TransitGateway, VpcEndpoint};
-    match (at, direction) {
-        (TransitGateway | NetworkLoadBalancer | VpcEndpoint, _) => false,
-        (_, Direction::Egress) => true,
-        (_, Direction::Ingress) => !source_logged,
-        // The other record of the flow cannot be told apart: as where every record counts.
-        (_, Direction::Unknown) => true,
+    /// Whether an address without a zone can only be one of somebody else (semantics 4.4).
+    fn networks_are_known(&self, vpc: u16) -> bool {
+        self.networks(vpc).has_networks && !self.lessons.outside.contains(&vpc)
     }
 }

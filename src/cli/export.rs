@@ -103,7 +103,7 @@ impl FromStr for ExtraLabel {
 }
 
 /// A moment of the command line.
-fn moment(text: &str) -> Result<Timestamp, String> {
+pub(super) fn moment(text: &str) -> Result<Timestamp, String> {
     // A date alone is its first moment.
     let midnight = if text.len() == "2025-12-09".len() { "T00:00:00Z" } else { "" };
     OffsetDateTime::parse(&format!("{text}{midnight}"), &Rfc3339)

@@ -1,22 +1,32 @@
 //! What a configuration means, in words: the summary of `check`.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use super::{
-    Config, SourceConfig,
+    Budget, Config, SourceConfig, TOPIC,
+    scope::few,
     values::{show_duration, show_size},
 };
 use crate::{
-    classify::{GatewaySpec, PortMatch, Vantage, ZoneSpec},
+    classify::{
+        Billing, EndpointAt, ForwarderSpec, GatewayPath, GatewaySpec, NoCharge, PortMatch, PublicNets, Scope,
+        ServiceSpec, Vantage, ZoneSpec,
+    },
+    limits,
     model::{Charge, Gigabyte, NanoUsd},
-    pricing::Origin,
+    pricing::{NanoGb, Origin, Tier},
+    topology::{Zone, Zones},
 };
 
 /// Prints the summary: one line for each thing that was configured or follows from it.
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut line = |topic: &str, text: fmt::Arguments<'_>| writeln!(f, "{topic:<12} {text}");
-        line("state", format_args!("{}", self.state.display()))?;
+        let mut line = |topic: &str, text: fmt::Arguments<'_>| writeln!(f, "{topic:<TOPIC$} {text}");
+        let keep = match self.keep {
+            limits::KEEP => String::new(),
+            keep => format!(", hours of {}", show_duration(keep)),
+        };
+        line("state", format_args!("{}{keep}", self.state.display()))?;
         let ingest = &self.ingest;
         let start = ingest.start.map_or_else(|| "now - lookback".to_owned(), |start| start.to_string());
         line(
@@ -31,8 +41,9 @@ impl fmt::Display for Config {
         for source in &self.sources {
             line("source", format_args!("{}", describe_source(source)))?;
         }
-        for zone in &self.rules.zones {
-            line("zone", format_args!("{}", describe_zone(zone)))?;
+        let zones = Zones::new(&self.rules.zones, &self.rules.home_region);
+        for (spec, zone) in self.rules.zones.iter().zip(zones.iter()) {
+            line("zone", format_args!("{}", describe_zone(spec, zone, &zones)))?;
         }
         if self.rules.zones.is_empty() {
             line("zone", format_args!("none configured: the az-id columns of the logs name them"))?;
@@ -52,13 +63,31 @@ impl fmt::Display for Config {
         for gateway in &self.rules.gateways {
             line("nat gateway", format_args!("{}", describe_gateway(gateway)))?;
         }
+        for forwarder in &self.rules.forwarders {
+            line("forwarder", format_args!("{}", describe_forwarder(forwarder)))?;
+        }
+        for service in &self.rules.services {
+            line("service", format_args!("{}", describe_service(service)))?;
+        }
+        for text in self.describe_aws() {
+            line("aws", format_args!("{text}"))?;
+        }
         let vantage = match self.rules.vantage {
             Vantage::Auto => "auto",
             Vantage::Every => "every",
             Vantage::Sender => "sender",
         };
         let rejected = if self.rules.count_rejected { "counted" } else { "not counted" };
-        line("counting", format_args!("vantage {vantage}, REJECT records {rejected}"))?;
+        let endpoint = match self.rules.endpoint_at {
+            EndpointAt::Endpoint => "the endpoint",
+            EndpointAt::Client => "its clients",
+        };
+        line(
+            "counting",
+            format_args!(
+                "vantage {vantage}, REJECT records {rejected}, processing of an interface endpoint at {endpoint}"
+            ),
+        )?;
         let unit = match self.prices.unit {
             Gigabyte::Binary => "2^30 bytes",
             Gigabyte::Decimal => "10^9 bytes",
@@ -67,18 +96,20 @@ impl fmt::Display for Config {
         for text in self.describe_prices() {
             line("price", format_args!("{text}"))?;
         }
-        for (charge, cidrs) in &self.rules.no_charge {
-            line("no charge", format_args!("{}: {}", charge.as_str(), list(cidrs)))?;
+        if (self.prices.free, self.prices.elsewhere) != (NanoGb(0), NanoGb(0)) {
+            let (free, elsewhere) = (self.prices.free, self.prices.elsewhere);
+            line("month", format_args!("{free} GB are free, {elsewhere} GB are moved elsewhere"))?;
         }
-        let budget = &self.budget;
-        line(
-            "budget",
-            format_args!(
-                "{} USD a month, {} of the bytes between zones",
-                usd(budget.monthly),
-                budget.inter_az_ratio
-            ),
-        )?;
+        for (region, tiers) in &self.prices.tiers {
+            for (charge, tiers) in tiers {
+                line("tiers", format_args!("{region} {}: {}", charge.as_str(), describe_tiers(tiers)))?;
+            }
+        }
+        for NoCharge { charge, cidrs, scope } in &self.rules.no_charge {
+            let scope = describe_scope(scope);
+            line("no charge", format_args!("{}: {}{scope}", charge.as_str(), list(cidrs)))?;
+        }
+        line("budget", format_args!("{}", describe_budget(&self.budget)))?;
         let limits = &self.limits;
         line(
             "limits",
@@ -98,22 +129,46 @@ impl fmt::Display for Config {
 }
 
 impl Config {
+    /// `[aws]`, as far as it says something.
+    fn describe_aws(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        if let Some(file) = &self.aws.ip_ranges {
+            let of = file.ranges.created.as_deref().map(|at| format!(" of {at}")).unwrap_or_default();
+            lines.push(format!(
+                "address ranges: {}, {} networks{of}",
+                file.path.display(),
+                file.ranges.len()
+            ));
+        }
+        if self.rules.gateway_path == GatewayPath::DirectConnect {
+            lines.push("traffic path 3: Direct Connect".to_owned());
+        }
+        let pairs = self.rules.peered.iter().map(|(one, other)| format!("peered: {one} and {other}"));
+        lines.extend(pairs);
+        lines.extend(self.rules.public_nets.iter().map(|PublicNets { cidrs, scope }| {
+            format!("to the internet without a NAT gateway: {}{}", list(cidrs), describe_scope(scope))
+        }));
+        lines
+    }
+
     /// The prices in force, by region, each with where it comes from.
     fn describe_prices(&self) -> Vec<String> {
-        let mut regions: Vec<&str> = self.sources.iter().map(|s| self.prices.priced_as(&s.region)).collect();
-        regions.sort_unstable();
-        regions.dedup();
+        let known = self.sources.iter().flat_map(SourceConfig::known_regions);
+        let regions: BTreeSet<&str> = known.map(|region| self.prices.priced_as(region)).collect();
         let mut lines = Vec::new();
         for region in regions {
             for charge in Charge::ALL {
                 let name = charge.as_str();
                 lines.push(match self.prices.quote(region, charge) {
-                    None => format!("{region} {name}: none"),
+                    None => format!("{region} {name}: none, counts at 0"),
                     Some(quote) => {
                         let origin = match quote.origin {
                             Origin::RegionOverride => format!("[prices.regions.{region}]"),
                             Origin::Override => format!("prices.{name}"),
-                            Origin::BuiltIn(row) => format!("list price, {}, {}", row.as_of, row.source),
+                            Origin::BuiltIn(row) => {
+                                let unverified = if row.verified { "" } else { ", unverified" };
+                                format!("list price, {}{unverified}, {}", row.as_of, row.source)
+                            }
                         };
                         format!("{region} {name}: {} ({origin})", usd(quote.price.per_gigabyte))
                     }
@@ -147,20 +202,88 @@ fn describe_source(source: &SourceConfig) -> String {
     if source.path_style {
         text += ", path style";
     }
+    if let Some(monthly) = source.monthly {
+        text += &format!(", budget {} USD a month", usd(monthly));
+    }
     text
 }
 
-fn describe_zone(zone: &ZoneSpec) -> String {
-    let az_id = zone.az_id.as_deref().map(|az_id| format!(", {az_id}")).unwrap_or_default();
-    let cidrs = if zone.cidrs.is_empty() { String::new() } else { format!(", {}", list(&zone.cidrs)) };
-    let logged = if zone.logged { "" } else { ", not logged" };
-    format!("{:?}: {}{az_id}{cidrs}{logged}", zone.name, zone.region)
+fn describe_budget(budget: &Budget) -> String {
+    let monthly = budget.monthly.map(|monthly| format!("{} USD a month", usd(monthly)));
+    let ratio = budget.inter_az_ratio.map(|ratio| format!("{ratio} of the bytes between zones"));
+    let set = list(monthly.into_iter().chain(ratio));
+    if set.is_empty() { "none".to_owned() } else { set }
+}
+
+fn describe_zone(spec: &ZoneSpec, zone: &Zone, zones: &Zones) -> String {
+    let mut parts = Vec::new();
+    parts.extend(zone.region.and_then(|region| zones.region_name(region)).map(ToString::to_string));
+    if spec.outside {
+        parts.push("outside".to_owned());
+    } else if let Some(az) = zone.az.filter(|_| zone.has_az_id) {
+        let around = if spec.az_id.is_none() && spec.within.is_none() { " by its networks" } else { "" };
+        parts.push(format!("{}{around}", zones.az(az).name));
+    }
+    parts.extend(spec.within.iter().map(|outer| format!("in {outer:?}")));
+    parts.extend(spec.cidrs.iter().map(ToString::to_string));
+    if !spec.logged && !spec.outside {
+        parts.push("not logged".to_owned());
+    }
+    format!("{:?}: {}{}", spec.name, parts.join(", "), describe_scope(&spec.scope))
 }
 
 fn describe_gateway(gateway: &GatewaySpec) -> String {
     let ids = gateway.interface_ids.iter().chain(&gateway.resource_ids).map(ToString::to_string);
     let all = list(ids.chain(gateway.private_ips.iter().map(ToString::to_string)));
-    format!("{:?} in {:?}: {all}", gateway.name, gateway.zone)
+    let zone = gateway.zone.as_ref().map_or_else(|| "no zone".to_owned(), |zone| format!("{zone:?}"));
+    format!("{:?} in {zone}: {all}{}", gateway.name, describe_scope(&gateway.scope))
+}
+
+fn describe_forwarder(forwarder: &ForwarderSpec) -> String {
+    let ForwarderSpec { name, interface_ids, scope } = forwarder;
+    format!("{name:?}: {}{}", list(interface_ids), describe_scope(scope))
+}
+
+fn describe_service(service: &ServiceSpec) -> String {
+    let ServiceSpec { name, cidrs, interface_ids, billing, scope } = service;
+    let billing = match billing {
+        Billing::Both => "both ends pay",
+        Billing::FarSide => "the far side pays",
+        Billing::Free => "nobody pays",
+    };
+    let all =
+        list(cidrs.iter().map(ToString::to_string).chain(interface_ids.iter().map(ToString::to_string)));
+    format!("{name:?}: {all}, {billing} between AZs{}", describe_scope(scope))
+}
+
+/// Where an entry holds, behind a comma; nothing where it holds everywhere.
+fn describe_scope(scope: &Scope) -> String {
+    match where_it_holds(scope) {
+        everywhere if everywhere.is_empty() => everywhere,
+        named => format!(", {named}"),
+    }
+}
+
+/// Where an entry holds; nothing where it holds everywhere.
+pub(super) fn where_it_holds(scope: &Scope) -> String {
+    let Scope { sources, accounts, regions, vpc_ids } = scope;
+    let mut parts: Vec<String> = Vec::new();
+    if !sources.is_empty() {
+        parts.push(format!("source {}", few(sources.iter().map(|name| format!("{name:?}")))));
+    }
+    for (what, list) in [("account", accounts), ("region", regions), ("VPC", vpc_ids)] {
+        if !list.is_empty() {
+            parts.push(format!("{what} {}", few(list.iter())));
+        }
+    }
+    if parts.is_empty() { String::new() } else { format!("in {}", parts.join(", ")) }
+}
+
+fn describe_tiers(tiers: &[Tier]) -> String {
+    list(tiers.iter().map(|Tier { to, per_gigabyte }| match to {
+        Some(to) => format!("{} up to {to} GB", usd(*per_gigabyte)),
+        None => usd(*per_gigabyte),
+    }))
 }
 
 fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {

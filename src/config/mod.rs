@@ -2,19 +2,27 @@
 //!
 //! Refuses to start anything, and to stop at the first mistake: a file and its environment become either a [`Config`]
 //! or the list of everything that is wrong with them. Invariant: a [`Config`] is valid; there is no other way to one
-//! than [`Config::parse`]. Reads the file and tries whether the state can be written; no other I/O.
+//! than [`Config::parse`]. Reads the files that it names and tries whether the state can be written; no other I/O.
 
+mod aws;
 mod describe;
 mod fingerprint;
+mod gateways;
+mod places;
+mod prices;
 mod problems;
 mod raw;
+mod remarks;
+mod scope;
 mod sections;
 mod sources;
 mod topology;
 mod values;
 mod web;
+mod zones;
 
 use std::{
+    collections::BTreeSet,
     fmt,
     fs::File,
     io::Read as _,
@@ -26,29 +34,45 @@ use std::{
 pub use fingerprint::fingerprint;
 pub use problems::{ConfigError, Problem};
 pub use raw::ENV_PREFIX;
+pub(crate) use scope::few;
 pub use web::WebConfig;
 
 use crate::{
-    classify::Rules,
+    classify::{Rules, SourceScope},
     discover::layout::Layout,
     limits::CONFIG_BYTES,
     model::{NanoUsd, Timestamp},
     pricing::PriceBook,
+    topology::{IpRanges, Zones},
 };
+use places::Places;
 use problems::Problems;
+
+/// The shortest configuration.
+pub const MINIMAL: &str = include_str!("../../config/minimal.toml");
+
+/// A configuration with every key, explained.
+pub const EXAMPLE: &str = include_str!("../../config/flowcost.toml");
+
+/// Width of the topics that begin the lines of a summary.
+pub const TOPIC: usize = 12;
 
 /// A valid configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// `state.path`: the SQLite file.
     pub state: PathBuf,
+    /// `state.keep`: how long the ledger keeps hours apart.
+    pub keep: Duration,
     /// `[ingest]`
     pub ingest: IngestConfig,
     /// `[[source]]`: at least one; their places do not overlap.
     pub sources: Vec<SourceConfig>,
     /// Zones, port groups, NAT gateways and counting.
     pub rules: Rules,
-    /// `[prices]`: every charge that can occur has a price.
+    /// `[aws]`, as far as it is not in the rules.
+    pub aws: AwsConfig,
+    /// `[prices]`: a charge that can occur and has none is warned of.
     pub prices: PriceBook,
     /// `[budget]`
     pub budget: Budget,
@@ -102,6 +126,54 @@ pub struct SourceConfig {
     pub endpoint: Option<String>,
     /// Whether the bucket is named in the path rather than in the host.
     pub path_style: bool,
+    /// What a month of it may cost, at list price.
+    pub monthly: Option<NanoUsd>,
+}
+
+impl SourceConfig {
+    /// What its records have in common where scopes are compared.
+    pub fn scope(&self) -> SourceScope {
+        SourceScope { name: self.name.clone(), region: self.region.clone() }
+    }
+
+    /// The lists that choose among the keys, as eight hexadecimal digits; `none` where all are empty. The order of their
+    /// items does not matter.
+    pub fn filters(&self) -> String {
+        let lists = [&self.accounts, &self.regions, &self.flow_log_ids];
+        if lists.iter().all(|list| list.is_empty()) {
+            return "none".to_owned();
+        }
+        fingerprint::of_lists(lists)
+    }
+
+    /// The regions that are known to be read: those it is limited to, and its own.
+    pub fn known_regions(&self) -> BTreeSet<&str> {
+        let named = self.regions.iter().filter(|_| sources::has_token(&self.layout, "region"));
+        named.map(String::as_str).chain([&*self.region]).collect()
+    }
+
+    /// Whether keys of a region would be read.
+    fn reads_region(&self, region: &str) -> bool {
+        *self.region == *region
+            || sources::has_token(&self.layout, "region")
+                && (self.regions.is_empty() || self.regions.iter().any(|one| one == region))
+    }
+}
+
+/// `[aws]`, as far as it is not in the rules.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AwsConfig {
+    /// `aws.ip_ranges`, as the file was when it was read.
+    pub ip_ranges: Option<IpRangesFile>,
+}
+
+/// AWS's file of its address ranges.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IpRangesFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it says.
+    pub ranges: Arc<IpRanges>,
 }
 
 /// Where a source is.
@@ -134,13 +206,13 @@ impl Location {
     }
 }
 
-/// `[budget]`
+/// `[budget]`: what is not set is not watched.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Budget {
     /// What a month may cost.
-    pub monthly: NanoUsd,
+    pub monthly: Option<NanoUsd>,
     /// The share of bytes that may cross zones, 0 to 1.
-    pub inter_az_ratio: f64,
+    pub inter_az_ratio: Option<f64>,
 }
 
 /// `[limits]`
@@ -160,15 +232,11 @@ impl Config {
     /// Reads a file, with the `FLOWCOST__` variables of `environment` on top. See [`environment`].
     pub fn load(file: &Path, environment: &[(String, String)]) -> Result<Self, ConfigError> {
         let name = file.display().to_string();
-        match read_file(file, "config/minimal.toml is the shortest configuration to begin with") {
+        match read_file(file, "`flowcost-exporter config minimal` prints the shortest one to begin with") {
             Ok(text) => Self::parse(&name, &text, environment),
             Err(wanted) => {
-                let problem = Problem {
-                    key: "--config.file".to_owned(),
-                    variable: None,
-                    value: Some(name.clone()),
-                    wanted,
-                };
+                let key = "--config.file".to_owned();
+                let problem = Problem { key, value: Some(name.clone()), wanted, ..Problem::default() };
                 Err(ConfigError { file: name, problems: vec![problem] })
             }
         }
@@ -181,29 +249,51 @@ impl Config {
         let raw = raw::Raw::merge(text, environment, &mut problems);
         if problems.any_below("") {
             // Not even TOML: what the keys lack would only hide it.
-            return Err(ConfigError { file: name.to_owned(), problems: problems.into_vec() });
+            return Err(problems.of(name, text));
         }
         let mut root = raw.root();
-        let state = sections::state(&mut root, &mut problems);
+        let (state, keep) = sections::state(&mut root, &mut problems);
         let ingest = sections::ingest(&mut root, &mut problems);
-        let (sources, home) = sources::read(&mut root, &mut problems, &mut warnings);
-        let mut rules = topology::read(&mut root, home.as_ref(), &mut problems, &mut warnings);
-        let prices = sections::prices(&mut root, &mut rules, &sources, &mut problems, &mut warnings);
-        sections::require_prices(&prices, &rules, &sources, &mut problems, &mut warnings);
+        let sources = sources::read(&mut root, &mut problems, &mut warnings);
+        let mut rules = topology::read(&mut root, &sources, &mut problems, &mut warnings);
+        let aws = aws::read(&mut root, &mut rules, &sources.names, &mut problems, &mut warnings);
+        let prices = prices::read(&mut root, &mut rules, &sources, &mut problems, &mut warnings);
         let budget = sections::budget(&mut root, &mut problems);
         let limits = sections::limits(&mut root, &mut problems);
         root.finish(&mut problems);
-        let problems = problems.into_vec();
-        if problems.is_empty() {
-            Ok(Self { state, ingest, sources, rules, prices, budget, limits, warnings, _checked: Checked })
-        } else {
-            Err(ConfigError { file: name.to_owned(), problems })
+        if problems.any() {
+            return Err(problems.of(name, text));
         }
+        let sources = sources.list;
+        let zones = Zones::new(&rules.zones, &rules.home_region);
+        remarks::of_regions(&rules, &zones, &mut warnings);
+        remarks::of_silent_zones(&rules, &zones, &mut warnings);
+        remarks::of_prices(&prices, &rules, &zones, &sources, &aws, &mut warnings);
+        let places = Places::new(text);
+        warnings.iter_mut().for_each(|warning| *warning = places.named(warning));
+        Ok(Self {
+            state,
+            keep,
+            ingest,
+            sources,
+            rules,
+            aws,
+            prices,
+            budget,
+            limits,
+            warnings,
+            _checked: Checked,
+        })
+    }
+
+    /// AWS's address ranges, where the user has brought them.
+    pub fn ip_ranges(&self) -> Option<&IpRanges> {
+        self.aws.ip_ranges.as_ref().map(|file| &*file.ranges)
     }
 
     /// A hash of the classification part, for the ledger. See [`fingerprint`].
     pub fn fingerprint(&self) -> String {
-        fingerprint(&self.rules)
+        fingerprint(&self.rules, self.ip_ranges())
     }
 }
 
@@ -264,16 +354,20 @@ pub fn environment() -> Vec<(String, String)> {
 
 /// The text of a configuration file, or what would be right. `hint` is for one that is not there.
 fn read_file(file: &Path, hint: &str) -> Result<String, String> {
+    let bytes = read_bytes(file, CONFIG_BYTES, hint, "a configuration file")?;
+    String::from_utf8(bytes).map_err(|_| "is not text in UTF-8".to_owned())
+}
+
+/// A file of at most so many bytes, or what would be right.
+fn read_bytes(file: &Path, most: u64, hint: &str, what: &str) -> Result<Vec<u8>, String> {
     let failed = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => format!("does not exist; {hint}"),
         _ => format!("cannot be read: {error}"),
     };
     let mut bytes = Vec::new();
-    File::open(file)
-        .and_then(|opened| opened.take(CONFIG_BYTES + 1).read_to_end(&mut bytes))
-        .map_err(failed)?;
-    if bytes.len() as u64 > CONFIG_BYTES {
-        return Err(format!("is larger than {CONFIG_BYTES} bytes: this is no configuration file"));
+    File::open(file).and_then(|opened| opened.take(most + 1).read_to_end(&mut bytes)).map_err(failed)?;
+    if bytes.len() as u64 > most {
+        return Err(format!("is larger than {most} bytes: not {what}"));
     }
-    String::from_utf8(bytes).map_err(|_| "is not text in UTF-8".to_owned())
+    Ok(bytes)
 }

@@ -4,14 +4,20 @@ use std::fmt;
 
 use figment::value::{Empty, Num, Value};
 
+use super::places::Places;
+
 /// Characters of a value that a problem shows.
 const SHOWN_CHARS: usize = 80;
 
 /// One thing that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Problem {
     /// Path of the key, such as `zone[1].cidrs[0]`; lists count from 0. Empty for the file as a whole.
     pub key: String,
+    /// The line of the file, from 1, as far as it is known.
+    pub line: Option<usize>,
+    /// The key with the name of its entry in place of its number, where it has a line.
+    pub label: Option<String>,
     /// The environment variable that set it, where one did.
     pub variable: Option<String>,
     /// What stands there; `None` where nothing does, or a whole table.
@@ -23,7 +29,11 @@ pub struct Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.key.is_empty() {
-            write!(f, "  {}", self.key)?;
+            f.write_str("  ")?;
+            if let Some(line) = self.line {
+                write!(f, "line {line}: ")?;
+            }
+            f.write_str(self.label.as_ref().unwrap_or(&self.key))?;
             if let Some(variable) = &self.variable {
                 write!(f, " (set by {variable})")?;
             }
@@ -50,7 +60,7 @@ impl Problems {
 
     /// A problem of a key that has no value to show.
     pub(super) fn at(&mut self, key: impl Into<String>, wanted: impl Into<String>) {
-        self.push(Problem { key: key.into(), variable: None, value: None, wanted: wanted.into() });
+        self.push(Problem { key: key.into(), wanted: wanted.into(), ..Problem::default() });
     }
 
     /// Whether the value at a key, or inside it, has a problem already.
@@ -59,6 +69,18 @@ impl Problems {
             Some(rest) => rest.is_empty() || rest.starts_with(['.', '[']),
             None => false,
         })
+    }
+
+    pub(super) fn any(&self) -> bool {
+        !self.0.is_empty()
+    }
+
+    /// All of them as the fault of a TOML file with this text, each with its line and in their order.
+    pub(super) fn of(self, file: &str, text: &str) -> ConfigError {
+        let places = Places::new(text);
+        let mut problems: Vec<Problem> = self.0.into_iter().map(|one| places.place(one)).collect();
+        problems.sort_by_key(|problem| problem.line);
+        ConfigError { file: file.to_owned(), problems }
     }
 
     pub(super) fn into_vec(self) -> Vec<Problem> {
@@ -81,9 +103,6 @@ impl fmt::Display for ConfigError {
         writeln!(f, "{}: {count} problem{}", self.file, if count == 1 { "" } else { "s" })?;
         for problem in &self.problems {
             write!(f, "\n{problem}")?;
-        }
-        if self.problems.iter().any(|problem| problem.key.contains('[')) {
-            write!(f, "\n(lists count from 0: zone[1] is the second [[zone]])\n")?;
         }
         Ok(())
     }

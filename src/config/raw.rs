@@ -18,19 +18,48 @@ use super::problems::{Problems, nearest};
 pub const ENV_PREFIX: &str = "FLOWCOST__";
 
 /// The keys that an environment variable can set: plain keys of plain sections.
-pub(super) const OVERRIDABLE: [(&str, &[&str]); 7] = [
-    ("state", &["path"]),
+pub(super) const OVERRIDABLE: [(&str, &[&str]); 8] = [
+    ("state", &["path", "keep"]),
     ("ingest", &["poll_interval", "lookback", "start", "concurrency"]),
     ("ports", &["match"]),
-    ("counting", &["vantage", "rejected"]),
-    ("prices", &["region", "gb", "inter_az", "inter_region", "nat_processing", "nat_hop", "internet_egress"]),
+    ("aws", &["ip_ranges", "gateway_path"]),
+    ("counting", &["vantage", "endpoint_processing_at", "rejected"]),
+    (
+        "prices",
+        &[
+            "region",
+            "gb",
+            "free_gb",
+            "elsewhere_gb",
+            "inter_az",
+            "inter_region",
+            "nat_processing",
+            "nat_hop",
+            "internet_egress",
+            "regional_public",
+            "vpc_endpoint_processing",
+            "transit_gateway_processing",
+            "vpn_egress",
+            "direct_connect_egress",
+        ],
+    ),
     ("budget", &["monthly_usd", "inter_az_ratio"]),
     ("limits", &["series", "object_bytes", "decompressed_bytes", "bad_rows_per_object"]),
 ];
 
-/// Keys that hold tables or lists of tables, by the start of the variable's name.
-const FILE_ONLY: [&str; 6] =
-    ["SOURCE", "ZONE", "PORT_GROUP", "NAT_GATEWAY", "PRICES__REGIONS", "PRICES__NO_CHARGE"];
+/// Keys that hold lists or tables, by the start of the variable's name.
+const FILE_ONLY: [&str; 10] = [
+    "SOURCE",
+    "ZONE",
+    "PORT_GROUP",
+    "NAT_GATEWAY",
+    "FORWARDER",
+    "SERVICE",
+    "AWS__PEERED",
+    "AWS__PUBLIC_CIDRS",
+    "PRICES__REGIONS",
+    "PRICES__NO_CHARGE",
+];
 
 /// File and environment, merged.
 pub(super) struct Raw {
@@ -127,8 +156,9 @@ fn variable_name(section: &str, key: &str) -> String {
 fn unknown_variable(name: &str) -> String {
     let rest = name[ENV_PREFIX.len()..].to_uppercase();
     if FILE_ONLY.iter().any(|table| rest.starts_with(table)) {
-        return "tables and lists of tables ([[source]], [[zone]], [[port_group]], [[nat_gateway]], \
-                [prices.regions], no_charge) can be set in the file only; unset this variable"
+        return "lists and tables ([[source]], [[zone]], [[port_group]], [[nat_gateway]], [[forwarder]], [[service]], \
+                aws.peered, aws.public_cidrs, [prices.regions], no_charge) can be set in the file only; unset this \
+                variable"
             .to_owned();
     }
     let names: Vec<String> = OVERRIDABLE

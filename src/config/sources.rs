@@ -10,17 +10,25 @@ use super::{
     Location, SourceConfig,
     problems::{Problems, nearest},
     raw::{Node, Table},
+    scope::set,
+    sections::monthly_usd,
     topology::once,
     values::{self, Parsed},
 };
 use crate::{discover::layout::Layout, pricing::REGIONS};
 
-/// Reads all sources. Returns the good ones, and the region of the first as far as it is readable.
-pub(super) fn read(
-    root: &mut Table<'_>,
-    problems: &mut Problems,
-    warnings: &mut Vec<String>,
-) -> (Vec<SourceConfig>, Option<Arc<str>>) {
+/// All sources.
+pub(super) struct Sources {
+    /// The good ones.
+    pub(super) list: Vec<SourceConfig>,
+    /// Names of all of them, which scopes can have.
+    pub(super) names: Vec<Arc<str>>,
+    /// The region of the first, as far as it is readable.
+    pub(super) home: Option<Arc<str>>,
+}
+
+/// Reads all sources.
+pub(super) fn read(root: &mut Table<'_>, problems: &mut Problems, warnings: &mut Vec<String>) -> Sources {
     let tables = root.tables(problems, "source");
     if tables.is_empty() && !problems.any_below("source") {
         problems.at(
@@ -33,7 +41,7 @@ pub(super) fn read(
         );
     }
     let mut home = None;
-    let mut names = BTreeMap::new();
+    let (mut names, mut seen) = (Vec::new(), BTreeMap::new());
     let mut sources: Vec<(Node<'_>, SourceConfig)> = Vec::new();
     for (index, mut table) in tables.into_iter().enumerate() {
         let name = table.required(
@@ -43,7 +51,8 @@ pub(super) fn read(
             values::name,
         );
         if let Some(name) = &name {
-            once(problems, &mut names, name, "give each source its own name");
+            once(problems, &mut seen, name, "give each source its own name");
+            names.push(name.1.clone());
         }
         let url =
             table.required(problems, "url", "write \"s3://bucket/prefix/\" or \"file:///folder/\"", location);
@@ -56,45 +65,55 @@ pub(super) fn read(
         if index == 0 {
             home = region.as_ref().map(|(_, region)| region.clone());
         }
-        warnings.extend(region.as_ref().and_then(|(node, region)| unfamiliar(node, region)));
-        let source = rest(&mut table, url.as_ref().map(|(_, location)| location), problems);
+        warnings.extend(region.as_ref().and_then(|(node, region)| unfamiliar(&node.path, region)));
+        let source = rest(&mut table, url.as_ref().map(|(_, location)| location), problems, warnings);
         table.finish(problems);
         if let (Some((_, name)), Some((node, location)), Some((_, region))) = (name, url, region) {
             let source = SourceConfig { name, url: location.url(), location, region, ..source };
+            warnings.extend(odd_bucket(&node.path, &source));
             if let Some(why) = sources.iter().find_map(|(_, other)| clash(&source, other)) {
                 problems.push(node.problem(why));
             }
             sources.push((node, source));
         }
     }
-    (sources.into_iter().map(|(_, source)| source).collect(), home)
+    Sources { list: sources.into_iter().map(|(_, source)| source).collect(), names, home }
 }
 
 /// A region that this version has never heard of may be new, or mistyped.
-fn unfamiliar(node: &Node<'_>, region: &str) -> Option<String> {
-    hint_unknown(region).map(|hint| format!("{} = \"{region}\": {hint}", node.path))
-}
-
-/// A remark on a region that this version does not know: mistyped, or new.
-pub(super) fn hint_unknown(region: &str) -> Option<String> {
+pub(super) fn unfamiliar(path: &str, region: &str) -> Option<String> {
     if REGIONS.contains(&region) {
         return None;
     }
     let hint = nearest(region, REGIONS).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-    Some(format!("{region} is no region that this version knows{hint}"))
+    Some(format!("{path}: {region:?} is not a region that this version knows{hint}"))
 }
 
 /// Everything but name, url and region, which stay empty.
-fn rest(table: &mut Table<'_>, location: Option<&Location>, problems: &mut Problems) -> SourceConfig {
+fn rest(
+    table: &mut Table<'_>,
+    location: Option<&Location>,
+    problems: &mut Problems,
+    warnings: &mut Vec<String>,
+) -> SourceConfig {
     let layout = table.or(problems, "layout", auto(), |node| {
         Layout::parse(values::text(node)?).map_err(|error| error.to_string())
     });
-    let accounts = strings(table.list(problems, "accounts", values::account));
-    let regions = strings(
-        table.list(problems, "regions", |node| values::region(node).map(|region| region.to_string())),
-    );
-    let flow_log_ids = strings(
-        table.list(problems, "flow_log_ids", |node| values::aws_id(node, "fl-").map(|id| id.to_string())),
+    let accounts = set(table.list(problems, "accounts", values::account));
+    let regions =
+        set(table.list(problems, "regions", |node| values::region(node).map(|region| region.to_string())));
+    warnings.extend(regions.iter().filter_map(|region| unfamiliar(&table.path_of("regions"), region)));
+    for (list, token) in [(&accounts, "account"), (&regions, "region")] {
+        if !list.is_empty() && !has_token(&layout, token) {
+            warnings.push(format!(
+                "{} has no effect: there is no {{{token}}} in layout = {:?}",
+                table.path_of(&format!("{token}s")),
+                layout.as_str()
+            ));
+        }
+    }
+    let flow_log_ids = set(
+        table.list(problems, "flow_log_ids", |node| values::aws_id(node, "fl-").map(|id| id.to_string()))
     );
     let bucket_region = table.placed(problems, "bucket_region", bucket_region);
     let endpoint = table.placed(problems, "endpoint", endpoint);
@@ -121,6 +140,7 @@ fn rest(table: &mut Table<'_>, location: Option<&Location>, problems: &mut Probl
         flow_log_ids,
         endpoint: endpoint.map(|(_, endpoint)| endpoint),
         path_style: path_style.is_some_and(|(_, path_style)| path_style),
+        monthly: table.optional(problems, "monthly_usd", monthly_usd),
     }
 }
 
@@ -129,12 +149,10 @@ fn auto() -> Layout {
     Layout::parse("auto").expect("a word of the grammar")
 }
 
-/// The items, sorted and each once: they are sets.
-fn strings(items: Vec<(Node<'_>, String)>) -> Vec<String> {
-    let mut strings: Vec<String> = items.into_iter().map(|(_, item)| item).collect();
-    strings.sort_unstable();
-    strings.dedup();
-    strings
+/// Whether keys of a layout say what a token stands for. Those of AWS all do.
+pub(super) fn has_token(layout: &Layout, token: &str) -> bool {
+    let text = layout.as_str();
+    !text.contains('{') || text.contains(&format!("{{{token}}}"))
 }
 
 /// Why two sources cannot stand side by side, if so.
@@ -157,12 +175,24 @@ fn clash(new: &SourceConfig, other: &SourceConfig) -> Option<String> {
         }
         _ => false,
     };
-    nested.then(|| {
+    (nested && !are_kept_apart(new, other)).then(|| {
         format!(
-            "overlaps source {:?} ({}): the same objects would be counted twice; use one source for both, or folders that do not contain each other",
+            "overlaps source {:?} ({}): the same objects would be counted twice; use one source for both, folders that do not contain each other, or accounts (or regions) in both that have nothing in common, where the layouts of both have {{account}} (or {{region}})",
             other.name, other.url
         )
     })
+}
+
+/// Whether both sources are limited to accounts, or to regions, that the other one does not read.
+fn are_kept_apart(one: &SourceConfig, other: &SourceConfig) -> bool {
+    let apart = |list: fn(&SourceConfig) -> &[String], token: &str| {
+        let (left, right) = (list(one), list(other));
+        !left.is_empty()
+            && !right.is_empty()
+            && !left.iter().any(|item| right.contains(item))
+            && [one, other].iter().all(|source| has_token(&source.layout, token))
+    };
+    apart(|source| &source.accounts, "account") || apart(|source| &source.regions, "region")
 }
 
 /// `s3://bucket/prefix/` or `file:///folder/`, with or without the last slash.
@@ -198,6 +228,33 @@ fn location(node: &Node<'_>) -> Parsed<Location> {
 fn is_bucket(name: &str) -> bool {
     (3..=255).contains(&name.len())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+}
+
+/// A bucket that AWS cannot have. A warning: another store may be behind an endpoint of the environment, and in
+/// us-east-1 there are buckets from before these rules.
+fn odd_bucket(path: &str, source: &SourceConfig) -> Option<String> {
+    let Location::S3 { bucket, .. } = &source.location else { return None };
+    let region = source.bucket_region.as_deref().unwrap_or(&source.region);
+    if source.endpoint.is_some() || region == "us-east-1" || is_aws_bucket(bucket) {
+        return None;
+    }
+    Some(format!(
+        "{path}: AWS has no bucket {bucket:?} in {region}: a name is 3 to 63 lowercase letters, digits, dots and hyphens, \
+         and begins and ends with a letter or digit; look for a typing error, or set endpoint if it is another store"
+    ))
+}
+
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>
+fn is_aws_bucket(name: &str) -> bool {
+    let is_end =
+        |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    let bytes = name.as_bytes();
+    (3..=63).contains(&bytes.len())
+        && bytes.iter().all(|byte| is_end(Some(byte)) || b".-".contains(byte))
+        && is_end(bytes.first())
+        && is_end(bytes.last())
+        && !name.contains("..")
+        && name.parse::<std::net::Ipv4Addr>().is_err()
 }
 
 fn bucket_region(node: &Node<'_>) -> Parsed<String> {

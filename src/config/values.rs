@@ -15,8 +15,8 @@ use super::{problems::nearest, raw::Node};
 use crate::{
     discover::layout::{is_account, is_region},
     limits,
-    model::{NanoUsd, RESERVED_ZONES, Timestamp},
-    pricing::{REGIONS, parse_usd},
+    model::{AWS_LABEL, NanoUsd, RESERVED_ZONES, Timestamp},
+    pricing::{NanoGb, REGIONS, parse_gb, parse_usd},
 };
 
 /// What every parser returns: the value, or what would be right.
@@ -48,6 +48,15 @@ pub(super) fn label(node: &Node<'_>) -> Parsed<Arc<str>> {
             "is a reserved name ({} mean something to the exporter); choose another",
             RESERVED_ZONES.join(", ")
         ));
+    }
+    Ok(name)
+}
+
+/// The name of a zone. `aws:` begins the labels of AWS's own addresses.
+pub(super) fn zone_name(node: &Node<'_>) -> Parsed<Arc<str>> {
+    let name = label(node)?;
+    if name.starts_with(AWS_LABEL) {
+        return Err("begins with aws:, as the labels of AWS's own addresses do; choose another".to_owned());
     }
     Ok(name)
 }
@@ -97,6 +106,13 @@ pub(super) fn ratio(node: &Node<'_>) -> Parsed<f64> {
 pub(super) fn usd(node: &Node<'_>, max: u64) -> Parsed<NanoUsd> {
     let digits = node.number().ok_or("must be a number of USD without quotes, such as 0.045")?;
     parse_usd(&digits, max).map_err(|error| error.to_string())
+}
+
+/// Gigabytes, exactly.
+pub(super) fn gigabytes(node: &Node<'_>) -> Parsed<NanoGb> {
+    node.number().and_then(|digits| parse_gb(&digits, limits::TIER_GB)).ok_or_else(|| {
+        format!("must be a number of GB from 0 to {} without quotes, with up to 9 decimals", limits::TIER_GB)
+    })
 }
 
 /// A span of time, as humantime writes it.
@@ -237,12 +253,12 @@ pub(super) fn ports(node: &Node<'_>) -> Parsed<RangeInclusive<u16>> {
     Ok(first..=last)
 }
 
-/// An id of AWS: a prefix and hexadecimal digits.
+/// An id of AWS: a prefix, and letters or digits. AWS's are hexadecimal, those of documentation need not be.
 pub(super) fn aws_id(node: &Node<'_>, prefix: &str) -> Parsed<Arc<str>> {
     let typed = node.text().unwrap_or_default();
     match typed.strip_prefix(prefix) {
         Some(hex)
-            if !hex.is_empty() && hex.len() <= 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()) =>
+            if !hex.is_empty() && hex.len() <= 64 && hex.bytes().all(|byte| byte.is_ascii_alphanumeric()) =>
         {
             Ok(Arc::from(typed))
         }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    ConfigError, Problem,
+    ConfigError, Problem, TOPIC,
     problems::Problems,
     raw::{Node, Raw, Table},
     read_file,
@@ -46,7 +46,7 @@ impl WebConfig {
             Ok(text) => Self::parse(&name, &text, file.parent().unwrap_or(Path::new(""))),
             Err(wanted) => {
                 let key = "--web.config.file".to_owned();
-                let problem = Problem { key, variable: None, value: Some(name.clone()), wanted };
+                let problem = Problem { key, value: Some(name.clone()), wanted, ..Problem::default() };
                 Err(ConfigError { file: name, problems: vec![problem] })
             }
         }
@@ -84,7 +84,7 @@ impl WebConfig {
 /// Prints what was configured, one line for each thing; nothing where nothing was.
 impl fmt::Display for WebConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut line = |topic: &str, text: String| writeln!(f, "{topic:<12} {text}");
+        let mut line = |topic: &str, text: String| writeln!(f, "{topic:<TOPIC$} {text}");
         if let Some(tls) = &self.options.tls {
             let TlsOptions { cert, client_auth, .. } = &tls.options;
             let word =

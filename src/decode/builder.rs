@@ -1,8 +1,8 @@
 //! A column of a batch in the making, for the decoders that do not go by way of Arrow.
 
 use super::{
-    Action, AddrCell, AwsService, Direction, Field, IntColumn, InterfaceType, LogStatus, batch::Column,
-    columns::Kind, interned::Interned, lengths, values,
+    Account, Action, AddrCell, AwsService, Direction, Field, IntColumn, InterfaceType, LogStatus,
+    field::Column, field::Kind, interned::Interned, lengths, values,
 };
 use crate::limits;
 
@@ -16,6 +16,8 @@ pub(super) enum Builder {
     Direction(Interned<Direction>),
     Action(Interned<Action>),
     LogStatus(Interned<LogStatus>),
+    Account(Interned<Account>),
+    Presence(Presence),
     Integer(IntColumn),
 }
 
@@ -29,7 +31,9 @@ impl Builder {
             Kind::Direction => Self::Direction(Interned::new(values::direction)),
             Kind::Action => Self::Action(Interned::new(values::action)),
             Kind::LogStatus => Self::LogStatus(Interned::new(values::log_status)),
-            Kind::Integer => Self::Integer(IntColumn::with_capacity(limits::BATCH_ROWS)),
+            Kind::Account => Self::Account(Interned::new(values::account)),
+            Kind::Presence => Self::Presence(Presence(Interned::new(values::presence))),
+            Kind::Integer | Kind::Time => Self::Integer(IntColumn::with_capacity(limits::BATCH_ROWS)),
         }
     }
 
@@ -43,6 +47,8 @@ impl Builder {
             Self::Direction(column) => column.push(text),
             Self::Action(column) => column.push(text),
             Self::LogStatus(column) => column.push(text),
+            Self::Account(column) => column.push(text),
+            Self::Presence(column) => column.push(text),
             Self::Integer(column) => column.push(values::integer(text)),
         }
     }
@@ -57,6 +63,8 @@ impl Builder {
             Self::Direction(column) => Column::Direction(column.take()),
             Self::Action(column) => Column::Action(column.take()),
             Self::LogStatus(column) => Column::LogStatus(column.take()),
+            Self::Account(column) => Column::Account(column.take()),
+            Self::Presence(column) => Column::Presence(column.0.take()),
             Self::Integer(column) => Column::Integer(begin_anew(column)),
         }
     }
@@ -71,6 +79,8 @@ impl Builder {
             Self::Direction(column) => column,
             Self::Action(column) => column,
             Self::LogStatus(column) => column,
+            Self::Account(column) => column,
+            Self::Presence(column) => column,
             Self::Integer(_) => return None,
         })
     }
@@ -147,6 +157,45 @@ impl<T: Clone> Texts for Interned<T> {
         for _ in 0..rows {
             let (text, behind) = lengths::text(rest)?;
             self.push_checked(text, check)?;
+            rest = behind;
+        }
+        Ok(bytes.len() - rest.len())
+    }
+}
+
+/// Whether there is a value. Values are many, and none is remembered but the first.
+#[derive(Debug)]
+pub(super) struct Presence(Interned<bool>);
+
+impl Presence {
+    fn push(&mut self, text: &[u8]) {
+        self.0.push(if values::presence(text) { b"there" } else { b"-" });
+    }
+}
+
+impl Texts for Presence {
+    fn give(&mut self, texts: &[&[u8]]) {
+        Texts::give(&mut self.0, texts);
+    }
+
+    fn take_back(&mut self) {
+        self.0.take_back();
+    }
+
+    fn push_given(&mut self, rows: usize, fill: &mut dyn FnMut(&mut [u32])) -> bool {
+        self.0.push_given(rows, fill)
+    }
+
+    fn spread(&mut self, runs: &[Run]) {
+        self.0.spread(runs);
+    }
+
+    fn push_plain(&mut self, bytes: &[u8], rows: usize, check: Check) -> Result<usize, String> {
+        let mut rest = bytes;
+        for _ in 0..rows {
+            let (text, behind) = lengths::text(rest)?;
+            check(text)?;
+            self.push(text);
             rest = behind;
         }
         Ok(bytes.len() - rest.len())

@@ -9,34 +9,27 @@ use ::arrow::{
     array::{Array, ArrayRef, AsArray, Int32Array},
     buffer::NullBuffer,
     datatypes::{
-        ArrowPrimitiveType, DataType, Int8Type, Int16Type, Int32Type, Int64Type, TimeUnit,
-        TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
-        UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+        ArrowPrimitiveType, DataType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+        TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+        TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
     },
 };
 
 use super::{
-    Action, AddrCell, AwsService, DecodeError, DictColumn, DictionaryId, Direction, Field, FlowBatch,
-    IntCell, IntColumn, InterfaceType, LogStatus, batch::Column, columns::Kind, refuse, values,
+    Account, Action, AddrCell, AwsService, DecodeError, DictColumn, DictionaryId, Direction, Field,
+    FlowBatch, IntCell, IntColumn, InterfaceType, LogStatus, field::Column, field::Kind, refuse, values,
 };
 use crate::model::QuarantineReason;
 
 /// Whether a column of this type can hold a field. Text can hold all; numbers can be text.
 pub(super) fn holds(field: Field, data_type: &DataType) -> bool {
-    let number = matches!(
-        field,
-        Field::Srcport
-            | Field::Dstport
-            | Field::Packets
-            | Field::Bytes
-            | Field::Start
-            | Field::End
-            | Field::TrafficPath
-    );
     match data_type {
         DataType::Null | DataType::Dictionary(_, _) => true,
-        DataType::Timestamp(_, _) => matches!(field, Field::Start | Field::End),
-        integer => number && integer.is_integer(),
+        DataType::Timestamp(_, _) => field.kind() == Kind::Time,
+        number => {
+            let is_number = number.is_integer() || matches!(number, DataType::Float32 | DataType::Float64);
+            field.kind().is_integer() && is_number
+        }
     }
 }
 
@@ -57,6 +50,8 @@ enum Cells {
     Direction(Interned<Direction>),
     Action(Interned<Action>),
     LogStatus(Interned<LogStatus>),
+    Account(Interned<Account>),
+    Presence(Interned<bool>),
     Integer(Interned<IntCell>),
 }
 
@@ -70,7 +65,9 @@ impl ColumnDecoder {
             Kind::Direction => Cells::Direction(Interned::new(values::direction)),
             Kind::Action => Cells::Action(Interned::new(values::action)),
             Kind::LogStatus => Cells::LogStatus(Interned::new(values::log_status)),
-            Kind::Integer => Cells::Integer(Interned::new(values::integer)),
+            Kind::Account => Cells::Account(Interned::new(values::account)),
+            Kind::Presence => Cells::Presence(Interned::new(values::presence)),
+            Kind::Integer | Kind::Time => Cells::Integer(Interned::new(values::integer)),
         };
         Self { field, cells }
     }
@@ -85,6 +82,8 @@ impl ColumnDecoder {
             Cells::Direction(cells) => Column::Direction(cells.column(array)?),
             Cells::Action(cells) => Column::Action(cells.column(array)?),
             Cells::LogStatus(cells) => Column::LogStatus(cells.column(array)?),
+            Cells::Account(cells) => Column::Account(cells.column(array)?),
+            Cells::Presence(cells) => Column::Presence(cells.column(array)?),
             Cells::Integer(cells) => Column::Integer(integers(array, cells)?),
         };
         batch.put(self.field, column);
@@ -210,6 +209,8 @@ fn integers(array: &ArrayRef, text: &mut Interned<IntCell>) -> Result<IntColumn,
         DataType::UInt32 => numbers::<UInt32Type>(array, i64::from),
         // The lowest value of i64 is unreadable, which is what a value above the highest is.
         DataType::UInt64 => numbers::<UInt64Type>(array, |value| i64::try_from(value).unwrap_or(i64::MIN)),
+        DataType::Float32 => numbers::<Float32Type>(array, |value| whole(f64::from(value))),
+        DataType::Float64 => numbers::<Float64Type>(array, whole),
         DataType::Timestamp(TimeUnit::Second, _) => numbers::<TimestampSecondType>(array, |value| value),
         DataType::Timestamp(TimeUnit::Millisecond, _) => {
             numbers::<TimestampMillisecondType>(array, |value| value.div_euclid(1_000))
@@ -230,6 +231,14 @@ fn integers(array: &ArrayRef, text: &mut Interned<IntCell>) -> Result<IntColumn,
         }
     };
     Ok(column)
+}
+
+/// A whole number, as columns with nulls become in some tools; the lowest value of `i64`, which is unreadable, for any
+/// other (semantics 1.8).
+#[allow(clippy::cast_possible_truncation, reason = "whole, and inside the range of i64")]
+fn whole(value: f64) -> i64 {
+    const BOUND: f64 = 9_223_372_036_854_775_808.0;
+    if value.fract() == 0.0 && value > -BOUND && value < BOUND { value as i64 } else { i64::MIN }
 }
 
 fn numbers<T: ArrowPrimitiveType>(array: &ArrayRef, number: impl Fn(T::Native) -> i64) -> IntColumn {

@@ -1,171 +1,22 @@
 //! Which column is which field, by name and by nothing else.
 //!
-//! The same for every format: Parquet writes the names with underscores, text with hyphens, both are accepted.
+//! The same for every format: section 1 of docs/semantics.md.
 //! Refuses to know where a column stands and what type it has. Invariant: a field has at most one column.
 
-use super::{DecodeError, refuse};
+use super::{ColumnSet, DecodeError, Field, refuse};
 use crate::model::{IgnoreReason, QuarantineReason};
-
-/// The fields that are read. Everything else in a flow log is left alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[allow(missing_docs, reason = "the fields of AWS's documentation, under their own names")]
-#[repr(u8)]
-pub enum Field {
-    InterfaceId,
-    ResourceId,
-    InterfaceType,
-    AzId,
-    NextHopInterfaceId,
-    NextHopInterfaceType,
-    NextHopAzId,
-    Srcaddr,
-    Dstaddr,
-    PktSrcaddr,
-    PktDstaddr,
-    PktSrcAwsService,
-    PktDstAwsService,
-    FlowDirection,
-    Action,
-    LogStatus,
-    Srcport,
-    Dstport,
-    Packets,
-    Bytes,
-    Start,
-    End,
-    TrafficPath,
-}
-
-impl Field {
-    /// All fields.
-    pub const ALL: [Self; 23] = [
-        Self::InterfaceId,
-        Self::ResourceId,
-        Self::InterfaceType,
-        Self::AzId,
-        Self::NextHopInterfaceId,
-        Self::NextHopInterfaceType,
-        Self::NextHopAzId,
-        Self::Srcaddr,
-        Self::Dstaddr,
-        Self::PktSrcaddr,
-        Self::PktDstaddr,
-        Self::PktSrcAwsService,
-        Self::PktDstAwsService,
-        Self::FlowDirection,
-        Self::Action,
-        Self::LogStatus,
-        Self::Srcport,
-        Self::Dstport,
-        Self::Packets,
-        Self::Bytes,
-        Self::Start,
-        Self::End,
-        Self::TrafficPath,
-    ];
-
-    /// The name as Parquet has it, with underscores.
-    pub fn name(self) -> &'static str {
-        self.names()[0]
-    }
-
-    /// AWS's name first, then those that converted files use. An earlier name wins over a later one.
-    pub(super) fn names(self) -> &'static [&'static str] {
-        match self {
-            Self::InterfaceId => &["interface_id"],
-            Self::ResourceId => &["resource_id"],
-            Self::InterfaceType => &["interface_type"],
-            Self::AzId => &["az_id"],
-            Self::NextHopInterfaceId => &["next_hop_interface_id"],
-            Self::NextHopInterfaceType => &["next_hop_interface_type"],
-            Self::NextHopAzId => &["next_hop_az_id"],
-            Self::Srcaddr => &["srcaddr", "src_addr"],
-            Self::Dstaddr => &["dstaddr", "dst_addr"],
-            Self::PktSrcaddr => &["pkt_srcaddr", "pkt_src_addr"],
-            Self::PktDstaddr => &["pkt_dstaddr", "pkt_dst_addr"],
-            Self::PktSrcAwsService => &["pkt_src_aws_service"],
-            Self::PktDstAwsService => &["pkt_dst_aws_service"],
-            Self::FlowDirection => &["flow_direction"],
-            Self::Action => &["action"],
-            Self::LogStatus => &["log_status", "flowlogstatus"],
-            Self::Srcport => &["srcport", "src_port"],
-            Self::Dstport => &["dstport", "dst_port"],
-            Self::Packets => &["packets"],
-            Self::Bytes => &["bytes"],
-            Self::Start => &["start", "windowstart"],
-            Self::End => &["end", "windowend"],
-            Self::TrafficPath => &["traffic_path"],
-        }
-    }
-
-    /// What its values are.
-    pub(super) fn kind(self) -> Kind {
-        match self {
-            Self::InterfaceId | Self::ResourceId | Self::AzId => Kind::Text,
-            Self::NextHopInterfaceId | Self::NextHopAzId => Kind::Text,
-            Self::Srcaddr | Self::Dstaddr | Self::PktSrcaddr | Self::PktDstaddr => Kind::Address,
-            Self::InterfaceType | Self::NextHopInterfaceType => Kind::InterfaceType,
-            Self::PktSrcAwsService | Self::PktDstAwsService => Kind::AwsService,
-            Self::FlowDirection => Kind::Direction,
-            Self::Action => Kind::Action,
-            Self::LogStatus => Kind::LogStatus,
-            Self::Srcport | Self::Dstport | Self::Packets | Self::Bytes => Kind::Integer,
-            Self::Start | Self::End | Self::TrafficPath => Kind::Integer,
-        }
-    }
-
-    fn bit(self) -> u32 {
-        1 << self as u8
-    }
-}
-
-/// What the values of a field are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Text,
-    Address,
-    InterfaceType,
-    AwsService,
-    Direction,
-    Action,
-    LogStatus,
-    Integer,
-}
-
-/// Which fields an object has.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ColumnSet(u32);
-
-impl ColumnSet {
-    /// Whether the object has a field.
-    pub fn contains(&self, field: Field) -> bool {
-        self.0 & field.bit() != 0
-    }
-
-    /// The fields, in the order of [`Field::ALL`].
-    pub fn iter(&self) -> impl Iterator<Item = Field> + '_ {
-        Field::ALL.into_iter().filter(|field| self.contains(*field))
-    }
-}
-
-impl FromIterator<Field> for ColumnSet {
-    fn from_iter<T: IntoIterator<Item = Field>>(fields: T) -> Self {
-        Self(fields.into_iter().fold(0, |set, field| set | field.bit()))
-    }
-}
 
 /// Where the fields are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Binding {
-    /// Each field that is there, with the position of its column, in the order of [`Field::ALL`].
+    /// Each field that is read, with the position of its column, in the order of [`Field::ALL`].
     pub columns: Vec<(Field, usize)>,
-    /// The same fields, without their positions.
+    /// The fields that are there, read or not.
     pub set: ColumnSet,
 }
 
-/// Finds the fields among the names of all columns. Names are compared exactly but for hyphens, which are
-/// underscores. Refuses an object without `bytes` or without the addresses of either side, and one where two columns
-/// have the same name; a transit gateway's log is to be ignored.
+/// Finds the fields among the names of all columns (semantics 1.1). Refuses an object without a
+/// required one, or with one twice (semantics 1.3); ignores a transit gateway's log (semantics 1.6).
 pub fn bind<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Binding, DecodeError> {
     let names: Vec<String> = names.into_iter().map(|name| name.replace('-', "_")).collect();
     let mut columns = Vec::with_capacity(Field::ALL.len());
@@ -185,7 +36,17 @@ pub fn bind<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Binding, Dec
             return Err(refuse(QuarantineReason::Schema, format!("no column {}", alternatives(needed))));
         }
     }
+    columns.retain(|(field, _)| is_needed(*field, &set));
     Ok(Binding { columns, set })
+}
+
+/// Whether a field says anything in this company: the owner of an instance bears only on which side was recorded.
+fn is_needed(field: Field, set: &ColumnSet) -> bool {
+    match field {
+        Field::InstanceId => set.contains(Field::FlowDirection),
+        Field::AccountId => set.contains(Field::FlowDirection) && set.contains(Field::InstanceId),
+        _ => true,
+    }
 }
 
 fn find(field: Field, columns: &[String]) -> Result<Option<usize>, DecodeError> {
@@ -205,7 +66,7 @@ fn alternatives(fields: &[Field]) -> String {
     fields.iter().map(|field| field.name()).collect::<Vec<_>>().join(" or ")
 }
 
-/// Something that the exporter does only for objects that have certain columns.
+/// Something that the exporter does only for objects that have certain columns (semantics 1.4).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Feature {
     /// What it does.
@@ -217,10 +78,21 @@ pub struct Feature {
 }
 
 /// Each feature with what it needs: one of every group.
-const FEATURES: [(&str, &[&[Field]]); 15] = [
+const FEATURES: [(&str, &[&[Field]]); 20] = [
     ("endpoints by packet address (pods, not their node)", &[&[Field::PktSrcaddr], &[Field::PktDstaddr]]),
     ("zones by the interface's az_id", &[&[Field::AzId], &[Field::FlowDirection]]),
     ("zones by the next hop's az_id", &[&[Field::NextHopAzId], &[Field::FlowDirection]]),
+    (
+        "own interfaces told from load balancers and NAT instances",
+        &[&[Field::InstanceId], &[Field::FlowDirection]],
+    ),
+    ("the same in VPCs shared with other accounts", &[&[Field::AccountId], &[Field::InstanceId]]),
+    ("middleboxes by type", &[&[Field::InterfaceType]]),
+    (
+        "transit gateways and endpoints by the next hop",
+        &[&[Field::NextHopInterfaceType], &[Field::FlowDirection]],
+    ),
+    ("VPCs told apart, peering", &[&[Field::VpcId]]),
     ("zone aws", &[&[Field::PktSrcAwsService], &[Field::PktDstAwsService]]),
     ("vantage sender (each flow once)", &[&[Field::FlowDirection]]),
     ("NAT gateways by interface_id", &[&[Field::InterfaceId]]),
@@ -280,6 +152,7 @@ mod tests {
         );
     }
 
+    /// Semantics 1.2.
     #[test]
     fn names_of_converted_files_are_understood() {
         assert_eq!(
@@ -331,6 +204,7 @@ mod tests {
         assert_eq!(bound("srcaddr dstaddr bytes tcp_flags tcp_flags").len(), 3, "of fields that are read");
     }
 
+    /// Semantics 1.6.
     #[test]
     fn transit_gateway_logs_are_ignored() {
         for header in [

@@ -290,6 +290,7 @@ fn interface_type(kind: InterfaceType) -> Option<&'static str> {
         InterfaceType::TransitGateway => Some("transit_gateway"),
         InterfaceType::NetworkLoadBalancer => Some("network_load_balancer"),
         InterfaceType::VpcEndpoint => Some("vpc_endpoint"),
+        InterfaceType::GatewayLoadBalancerEndpoint => Some("gateway_load_balancer_endpoint"),
     }
 }
 

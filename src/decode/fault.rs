@@ -13,7 +13,7 @@ impl FlowBatch {
         let int =
             |column: &Option<IntColumn>| column.as_ref().map_or(IntCell::Null, |column| column.get(row));
         let numbers = [
-            (Field::Bytes, self.bytes.get(row), i64::MAX),
+            (Field::Bytes, int(&self.bytes), i64::MAX),
             (Field::Packets, int(&self.packets), i64::MAX),
             (Field::Srcport, int(&self.srcport), i64::from(u16::MAX)),
             (Field::Dstport, int(&self.dstport), i64::from(u16::MAX)),

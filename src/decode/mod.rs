@@ -3,7 +3,6 @@
 //! Refuses to know zones, gateways and prices. A batch says what the file says: nothing is dropped, guessed or
 //! corrected here, and a value that cannot be read is marked as such.
 
-mod batch;
 mod builder;
 mod cells;
 mod chunk;
@@ -11,6 +10,7 @@ pub mod columns;
 pub mod encode;
 mod fault;
 mod feed;
+mod field;
 mod footer;
 pub mod guard;
 mod hybrid;
@@ -29,14 +29,15 @@ pub(crate) mod tests;
 
 use std::{
     fmt,
-    net::IpAddr,
+    net::{IpAddr, Ipv4Addr},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
 };
 
-pub use columns::{ColumnSet, Feature, Field, features};
+pub use columns::{Feature, features};
+pub use field::{ColumnSet, Field, FlowBatch};
 pub use input::{Input, InputReader, Parts, SparseBytes};
 pub use parquet::{Wanted, wanted_ranges};
 
@@ -195,7 +196,7 @@ impl<T> DictColumn<T> {
 }
 
 /// An address as the file has it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AddrCell {
     /// Null, `-` or empty.
     Null,
@@ -203,6 +204,8 @@ pub enum AddrCell {
     Bad,
     /// An address; IPv4-mapped IPv6 addresses are IPv4 already.
     Ip(IpAddr),
+    /// An IPv4 address that was written as NAT64, `64:ff9b::/96`.
+    Nat64(Ipv4Addr),
 }
 
 /// An integer as the file has it.
@@ -308,7 +311,7 @@ impl IntColumn {
 }
 
 /// `log-status`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LogStatus {
     /// `-`, empty or null.
     Null,
@@ -321,7 +324,7 @@ pub enum LogStatus {
 }
 
 /// `action`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
     /// `ACCEPT`, null, or an unknown word: only `REJECT` rejects.
     Accept,
@@ -330,7 +333,7 @@ pub enum Action {
 }
 
 /// `flow-direction`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// Null or an unknown word.
     Unknown,
@@ -341,7 +344,7 @@ pub enum Direction {
 }
 
 /// `interface-type` and `next-hop-interface-type` of version 11.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum InterfaceType {
     /// `-`, null, or a type that is no middlebox.
     Plain,
@@ -355,56 +358,33 @@ pub enum InterfaceType {
     NetworkLoadBalancer,
     /// `vpc_endpoint`
     VpcEndpoint,
+    /// `gateway_load_balancer_endpoint`
+    GatewayLoadBalancerEndpoint,
 }
 
 /// `pkt-src-aws-service` and `pkt-dst-aws-service`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AwsService {
     /// Null: the address is no AWS service's.
     None,
     /// `EC2`: an instance, which is no service in the sense of zones.
     Ec2,
+    /// `AMAZON`: some address of AWS.
+    Amazon,
     /// Any other.
+    Other,
+}
+
+/// `account-id`: the owner of the interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Account {
+    /// Null.
+    Null,
+    /// The twelve digits of an account, as a number.
+    Id(u64),
+    /// Anything else, such as `unknown`.
     Other,
 }
 
 /// Text that is only compared: interface, resource and zone ids. `None` is null, `-` or empty.
 pub type TextColumn = DictColumn<Option<Arc<str>>>;
-
-/// Some records of one object, in columns. A column is `None` when the object does not have the field; all columns
-/// that are there have `rows` rows.
-#[derive(Debug, Clone, Default)]
-#[allow(missing_docs, reason = "the fields are the fields of AWS's documentation, under their own names")]
-pub struct FlowBatch {
-    /// Number of records.
-    pub rows: usize,
-    /// Number of records of the object before these.
-    pub first_row: u64,
-    /// Per row, set only when the row itself is malformed (wrong number of fields in text). Empty: none is.
-    pub malformed: Vec<bool>,
-    pub interface_id: Option<TextColumn>,
-    pub resource_id: Option<TextColumn>,
-    pub interface_type: Option<DictColumn<InterfaceType>>,
-    pub az_id: Option<TextColumn>,
-    pub next_hop_interface_id: Option<TextColumn>,
-    pub next_hop_interface_type: Option<DictColumn<InterfaceType>>,
-    pub next_hop_az_id: Option<TextColumn>,
-    pub srcaddr: Option<DictColumn<AddrCell>>,
-    pub dstaddr: Option<DictColumn<AddrCell>>,
-    pub pkt_srcaddr: Option<DictColumn<AddrCell>>,
-    pub pkt_dstaddr: Option<DictColumn<AddrCell>>,
-    pub pkt_src_aws_service: Option<DictColumn<AwsService>>,
-    pub pkt_dst_aws_service: Option<DictColumn<AwsService>>,
-    pub flow_direction: Option<DictColumn<Direction>>,
-    pub action: Option<DictColumn<Action>>,
-    pub log_status: Option<DictColumn<LogStatus>>,
-    pub srcport: Option<IntColumn>,
-    pub dstport: Option<IntColumn>,
-    pub packets: Option<IntColumn>,
-    pub bytes: IntColumn,
-    /// Unix seconds.
-    pub start: Option<IntColumn>,
-    /// Unix seconds.
-    pub end: Option<IntColumn>,
-    pub traffic_path: Option<IntColumn>,
-}

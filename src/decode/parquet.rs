@@ -32,12 +32,13 @@ use bytes::Bytes;
 
 use super::{
     AddrCell, ColumnSet, DecodeError, DecodeLimits, Field, FlowBatch, Input, IntColumn,
-    batch::Column,
     builder::{Builder, Texts},
     cells::{ColumnDecoder, holds},
     chunk::{Chunk, Text},
-    columns::{self, Kind},
+    columns,
     feed::{Fault, Feed, OneChunk},
+    field::Column,
+    field::Kind,
     footer,
     guard::{self, PageGuard},
     interned::Interned,
@@ -420,7 +421,7 @@ fn arrow_type(column: &TypePtr) -> ParquetResult<DataType> {
 
 /// What the text of a column may be, `None` of a type that [`Chunk`] does not read.
 fn usual_type(field: Field, column: &TypePtr, found: &DataType) -> Option<Text> {
-    let number = field.kind() == Kind::Integer;
+    let number = field.kind().is_integer();
     match (found, column.get_physical_type()) {
         (DataType::Utf8, PhysicalType::BYTE_ARRAY) if !number => Some(Text::Utf8),
         (DataType::Binary, PhysicalType::BYTE_ARRAY) if !number => Some(Text::Bytes),

@@ -123,12 +123,12 @@ pub(crate) fn padded_log(rows: i64, padding: usize, group_rows: usize, footer_pa
         Arc::new(text.collect::<StringArray>())
     };
     let columns = [
-        ("vpc_id", pad(1)),
+        ("ecs_task_arn", pad(1)),
         ("srcaddr", addresses()),
         ("subnet_id", pad(2)),
         ("dstaddr", addresses()),
         ("bytes", Arc::new(Int64Array::from_iter_values(0..rows)) as ArrayRef),
-        ("instance_id", pad(3)),
+        ("ecs_service_name", pad(3)),
     ];
     let note = KeyValue::new("note".to_string(), "x".repeat(footer_padding));
     write(

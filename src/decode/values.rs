@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Action, AddrCell, AwsService, Direction, IntCell, InterfaceType, LogStatus};
+use super::{Account, Action, AddrCell, AwsService, Direction, IntCell, InterfaceType, LogStatus};
 
 /// How flow logs write "there is none".
 pub(super) fn is_null(text: &[u8]) -> bool {
@@ -20,8 +20,20 @@ pub(super) fn address(text: &[u8]) -> AddrCell {
         return AddrCell::Ip(IpAddr::V4(ip));
     }
     match std::str::from_utf8(text).ok().and_then(|text| text.parse::<IpAddr>().ok()) {
-        Some(ip) => AddrCell::Ip(ip.to_canonical()),
+        Some(ip) => canonical(ip),
         None => AddrCell::Bad,
+    }
+}
+
+/// An IPv6 address that carries an IPv4 address is that one (semantics 1.11).
+fn canonical(ip: IpAddr) -> AddrCell {
+    const NAT64: [u8; 12] = [0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0];
+    match ip.to_canonical() {
+        IpAddr::V6(v6) => match v6.octets() {
+            [prefix @ .., a, b, c, d] if prefix == NAT64 => AddrCell::Nat64([a, b, c, d].into()),
+            _ => AddrCell::Ip(v6.into()),
+        },
+        v4 => AddrCell::Ip(v4),
     }
 }
 
@@ -133,6 +145,19 @@ pub(super) fn text(text: &[u8]) -> Option<Arc<str>> {
     (!is_null(text)).then(|| String::from_utf8_lossy(text).into())
 }
 
+pub(super) fn account(text: &[u8]) -> Account {
+    match text {
+        none if is_null(none) => Account::Null,
+        id if id.len() == 12 => digits(id).map_or(Account::Other, |id| Account::Id(id.unsigned_abs())),
+        _ => Account::Other,
+    }
+}
+
+/// Whether there is a value.
+pub(super) fn presence(text: &[u8]) -> bool {
+    !is_null(text)
+}
+
 pub(super) fn interface_type(text: &[u8]) -> InterfaceType {
     match text {
         b"nat_gateway" => InterfaceType::NatGateway,
@@ -140,6 +165,7 @@ pub(super) fn interface_type(text: &[u8]) -> InterfaceType {
         b"transit_gateway" => InterfaceType::TransitGateway,
         b"network_load_balancer" => InterfaceType::NetworkLoadBalancer,
         b"vpc_endpoint" => InterfaceType::VpcEndpoint,
+        b"gateway_load_balancer_endpoint" => InterfaceType::GatewayLoadBalancerEndpoint,
         _ => InterfaceType::Plain,
     }
 }
@@ -147,6 +173,7 @@ pub(super) fn interface_type(text: &[u8]) -> InterfaceType {
 pub(super) fn aws_service(text: &[u8]) -> AwsService {
     match text {
         b"EC2" => AwsService::Ec2,
+        b"AMAZON" => AwsService::Amazon,
         other if is_null(other) => AwsService::None,
         _ => AwsService::Other,
     }

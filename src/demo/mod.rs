@@ -16,6 +16,7 @@ use std::{
     time::Duration,
 };
 
+use bytesize::ByteSize;
 pub use cluster::{ACCOUNT, FLOW_LOG, NAT_ADDRESS, NAT_INTERFACE, REGION, ZONES, Zone};
 pub use past::Past;
 pub use traffic::Cluster;
@@ -51,6 +52,8 @@ pub struct Demo {
     pub config_toml: String,
     /// Files that were added to the history.
     pub history: Vec<PathBuf>,
+    /// What was asked for and is not done, for a person.
+    pub note: Option<String>,
     logs: LogFolder,
     rows_per_minute: u32,
     written_until: Timestamp,
@@ -86,6 +89,8 @@ impl Demo {
         let usual = Duration::from_secs(u64::from(HISTORY_DAYS) * 86_400);
         let is_read = dir.join(STATE).exists();
         let past = Past::choose(present.as_deref(), is_read, history, usual, now)?;
+        let note =
+            history.filter(|_| present.is_some()).and_then(|asked| Past::note(past, asked, usual, now));
         let config_toml = config_with_past(&dir, past);
         fs::write(&config_path, &config_toml).map_err(io_error("write", &config_path))?;
         let mut cluster = Cluster::new(SEED);
@@ -101,7 +106,7 @@ impl Demo {
         let slot = slot_of(now);
         let written_until = if logs.is_filled(slot)? { now } else { slot };
         let rows_per_minute = rows_per_minute.clamp(1, limits::DEMO_ROWS_PER_MINUTE);
-        Ok(Self { dir, config_toml, history, logs, rows_per_minute, written_until })
+        Ok(Self { dir, config_toml, history, note, logs, rows_per_minute, written_until })
     }
 
     /// Writes what the cluster has done since the last call, as one file; nothing when no second has passed. After
@@ -241,37 +246,68 @@ inter_az_ratio = 0.30
     )
 }
 
-/// What a newcomer reads when the demo is up: the address, and four things to try.
+/// What a newcomer reads when the demo is up, on a terminal of 80 x 24: the address, and four things to try.
 pub fn banner(address: SocketAddr, dir: &Path) -> String {
-    let ledger = shell_word(&dir.join(STATE).to_string_lossy());
-    let config = dir.join("flowcost.toml");
-    let config_word = shell_word(&config.to_string_lossy());
+    let word = |path: &Path| shell_word(&path.to_string_lossy());
     format!(
         r#"
-A synthetic cluster writes its flow logs to {dir}
-and they are counted and priced at http://{address}/metrics (configuration: {config}).
-
-Four things to try:
+http://{address}/ says how it goes, /metrics has the numbers.
+A synthetic cluster writes its flow logs to {dir}.
 
 1. What does the traffic between zones cost, and where does the month end?
-   curl -s http://{address}/metrics | grep -E '^flowcost_(inter_az_bytes_total|projected_month_usd)'
+   curl -s http://{address}/metrics | grep -E \
+     '^flowcost_(source_cost|month_to_date|projected_month)_usd.*"inter_az"'
 
-2. Watch it in Prometheus, with this in its configuration:
-   scrape_configs: [{{job_name: flowcost, scrape_interval: 5s, static_configs: [{{targets: ["{address}"]}}]}}]
-   and ask it: sum by (src_zone, dst_zone) (rate(flowcost_bytes_total{{nat_direction="none"}}[1m]))
+2. Watch it in Prometheus, and ask it for the second line:
+   scrape_configs: [{{job_name: flowcost, scrape_interval: 5s,
+     static_configs: [{{targets: ["{address}"]}}]}}]
+   sum by (src_zone) (rate(flowcost_bytes_total{{nat_direction="none"}}[1m]))
 
 3. Ask the ledger, hour by hour:
-   sqlite3 -readonly -header -column {ledger} 'SELECT * FROM ledger ORDER BY 1 DESC LIMIT 10'
+   sqlite3 -readonly -header {ledger} \
+     'SELECT * FROM ledger ORDER BY 1 DESC LIMIT 5'
 
-4. Get its past as metrics, to be loaded into Prometheus (README, "History"):
-   flowcost-exporter export-history --config.file {config_word} > history.om
+4. Get its past as metrics, to be loaded into a Prometheus:
+   flowcost-exporter export-history > history.om \
+     --config.file {config}
 
-Ctrl-C stops it; to go on where it stopped: flowcost-exporter demo --dir {word}
+Ctrl-C stops it; it goes on with: demo --dir {folder}
 "#,
         dir = dir.display(),
-        word = shell_word(&dir.to_string_lossy()),
-        config = config.display(),
+        ledger = word(&dir.join(STATE)),
+        config = word(&dir.join("flowcost.toml")),
+        folder = word(dir),
     )
+}
+
+/// What a newcomer reads when the demo has ended: what is left, and how large it is. Looks at, and names, only what the
+/// demo wrote: the folder may be the user's own.
+pub fn farewell(dir: &Path) -> String {
+    let of_file = |end| fs::metadata(dir.join(format!("{STATE}{end}"))).map_or(0, |file| file.len());
+    let state: u64 = ["", "-wal", "-shm"].into_iter().map(of_file).sum();
+    let size = ByteSize(size_of(&dir.join("AWSLogs")) + state);
+    let word = shell_word(&dir.to_string_lossy());
+    format!(
+        "\nStopped. {size} of flow logs and state are left in {}; to remove them:\n\
+         cd {word} && rm -r AWSLogs flowcost.db* flowcost.toml\n",
+        dir.display()
+    )
+}
+
+/// Bytes of the files below a folder, as far as they can be seen.
+fn size_of(dir: &Path) -> u64 {
+    let mut bytes = 0;
+    let mut folders = vec![dir.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            match entry.metadata() {
+                Ok(metadata) if metadata.is_dir() => folders.push(entry.path()),
+                Ok(metadata) => bytes += metadata.len(),
+                Err(_) => {}
+            }
+        }
+    }
+    bytes
 }
 
 /// Text as one word of a POSIX shell.

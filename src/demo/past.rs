@@ -63,6 +63,35 @@ impl Past {
         }
     }
 
+    /// Says so where a folder that is there already has another history than was asked for.
+    pub(super) fn note(
+        past: Option<Self>,
+        asked: Duration,
+        usual: Duration,
+        now: Timestamp,
+    ) -> Option<String> {
+        let days = |length: Duration| length.as_secs() / 86_400;
+        let asked = days(asked);
+        match past {
+            Some(Self { begin, .. }) => {
+                let has = u64::try_from(now.0 - begin.0).unwrap_or(0) / 86_400;
+                (has != asked).then(|| {
+                    format!(
+                        "The folder has its history of {has} days already, from {begin}: --history {asked}d changes \
+                         nothing, another --dir would.\n"
+                    )
+                })
+            }
+            None => (asked != days(usual)).then(|| {
+                format!(
+                    "The folder has the usual history of {} days already: --history {asked}d changes nothing, another \
+                     --dir would.\n",
+                    days(usual)
+                )
+            }),
+        }
+    }
+
     /// Its lines in the section `[ingest]` of the configuration.
     pub(super) fn lines(&self) -> String {
         format!("{START}{}\"\n{CLOSE}{}\n", self.begin, self.close_from)
@@ -92,6 +121,20 @@ mod tests {
             assert_eq!(choose(Some(&config), true, days).unwrap(), Some(past), "what is there stays");
         }
         assert_eq!(Past::choose(Some(&config), true, None, DAY * 2, NOW).unwrap(), Some(past));
+    }
+
+    #[test]
+    fn a_folder_with_another_history_than_was_asked_for_says_so() {
+        let note = |past, days| Past::note(past, DAY * days, DAY * 2, NOW);
+        let sixty = choose(None, false, 60).unwrap();
+        assert_eq!(note(sixty, 60), None);
+        let said = note(sixty, 30).unwrap();
+        assert!(
+            said.contains("60 days already, from 2025-10-10T14:00:00Z: --history 30d changes nothing"),
+            "{said}"
+        );
+        assert_eq!(note(None, 2), None);
+        assert!(note(None, 1).unwrap().contains("usual history of 2 days already: --history 1d"));
     }
 
     #[test]

@@ -171,9 +171,33 @@ fn the_configuration_is_toml_and_names_what_the_cluster_has() {
 fn the_banner_can_be_pasted() {
     let text = banner("127.0.0.1:9843".parse().unwrap(), Path::new("/tmp/it's here"));
     assert!(text.contains("curl -s http://127.0.0.1:9843/metrics"));
-    assert!(text.contains(r"sqlite3 -readonly -header -column '/tmp/it'\''s here/flowcost.db'"));
+    assert!(text.contains(r"sqlite3 -readonly -header '/tmp/it'\''s here/flowcost.db'"));
     assert!(text.contains(r#"targets: ["127.0.0.1:9843"]"#));
     assert_eq!(shell_word("/tmp/plain-1"), "/tmp/plain-1");
+}
+
+#[test]
+fn the_banner_fits_a_terminal_of_80_by_24() {
+    let text = banner("127.0.0.1:9843".parse().unwrap(), Path::new("/tmp/flowcost-demo-1796074693"));
+    let wide: Vec<&str> = text.lines().filter(|line| line.chars().count() > 80).collect();
+    assert_eq!(wide, Vec::<&str>::new());
+    // One line is left for the cursor.
+    assert!(text.lines().count() <= 23, "{} lines", text.lines().count());
+}
+
+#[test]
+fn what_is_left_is_named_with_its_size() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("AWSLogs")).unwrap();
+    fs::write(dir.path().join("AWSLogs/a"), vec![0; 1 << 20]).unwrap();
+    fs::write(dir.path().join("flowcost.db"), vec![0; 1 << 20]).unwrap();
+    // What lies beside them is the user's own.
+    fs::write(dir.path().join("thesis.txt"), vec![b'x'; 3 << 20]).unwrap();
+    let said = farewell(dir.path());
+    assert!(
+        said.contains("2.0 MiB of flow logs and state are left in ") && said.contains("rm -r "),
+        "{said}"
+    );
 }
 
 #[test]

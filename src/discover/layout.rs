@@ -504,6 +504,15 @@ pub fn flow_log_of(key: &str) -> Option<&str> {
     find_flow_log_id(key.rsplit('/').next().unwrap_or(key))
 }
 
+/// The delivery that the name of a key tells: `20260310T0005Z` of AWS's names.
+pub fn delivery_of(key: &str) -> Option<&str> {
+    key.rsplit('/').next().unwrap_or(key).split('_').find(|part| is_delivery_time(part))
+}
+
+fn is_delivery_time(text: &str) -> bool {
+    text.len() == 14 && text.as_bytes()[8] == b'T' && text.ends_with('Z')
+}
+
 /// Whether a text is a flow log id.
 pub fn is_flow_log_id(text: &str) -> bool {
     text.strip_prefix("fl-")
@@ -517,9 +526,9 @@ fn aws_flow_log_id(name: &str) -> Option<&str> {
     let (region, rest) = cut(rest.strip_prefix("vpcflowlogs_")?)?;
     let (id, rest) = cut(rest)?;
     let (time, hash) = cut(rest)?;
-    let is_time = time.len() == 14 && time.as_bytes()[8] == b'T' && time.ends_with('Z');
     let is_hash = !hash.is_empty() && !hash.starts_with('_');
-    (is_account(account) && is_region(region) && is_flow_log_id(id) && is_time && is_hash).then_some(id)
+    (is_account(account) && is_region(region) && is_flow_log_id(id) && is_delivery_time(time) && is_hash)
+        .then_some(id)
 }
 
 /// The word before the first underscore, and what comes after. Words are short: a plain loop is the fastest.

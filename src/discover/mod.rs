@@ -12,12 +12,12 @@ use std::{
     time::Duration,
 };
 
-use layout::{Dates, Head, Layout, ParsedKey, Step};
+use layout::{Dates, Head, Layout, ParsedKey, PathNames, Step};
 use window::Window;
 
 use crate::{
     limits,
-    model::{Hour, IgnoreReason, Listed, Partition, PartitionSpan, Timestamp},
+    model::{Candidate, Hour, IgnoreReason, Listed, Origin, Partition, PartitionSpan, Timestamp},
     store::{FailureReason, ListRequest, ObjectStore, Operation, StoreError},
 };
 
@@ -47,18 +47,50 @@ pub struct SourceSpec {
 struct Root {
     prefix: String,
     dates: Dates,
-    region: Option<String>,
+    names: PathNames,
 }
 
 /// One source, with the accounts and regions that were found in it.
-#[derive(Debug)]
 pub struct Discovery {
     spec: SourceSpec,
+    store: Arc<dyn ObjectStore>,
     roots: Vec<Root>,
+    excluded: Excluded,
     /// Roots whose last full scan saw no daily partition: their recent scans may begin at an hour.
     hourly: BTreeSet<String>,
     /// The root whose turn it is.
     turn: usize,
+}
+
+/// What the lists of a source have kept out when its accounts and regions were last looked for, at most
+/// [`limits::HINTS`] of each.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Excluded {
+    /// By `accounts`.
+    pub accounts: BTreeSet<String>,
+    /// By `regions`.
+    pub regions: BTreeSet<String>,
+}
+
+impl Excluded {
+    /// Whether a folder is wanted. If not, notes by which list.
+    fn admits(&mut self, spec: &SourceSpec, names: &PathNames) -> bool {
+        let lists = [
+            (&spec.accounts, &names.account, &mut self.accounts),
+            (&spec.regions, &names.region, &mut self.regions),
+        ];
+        let mut admitted = true;
+        for (wanted, found, excluded) in lists {
+            let Some(found) = found.as_deref().filter(|found| !allowed(wanted, Some(found))) else {
+                continue;
+            };
+            admitted = false;
+            if excluded.len() < limits::HINTS {
+                excluded.insert(found.to_owned());
+            }
+        }
+        admitted
+    }
 }
 
 /// A key, and what it is by its name.
@@ -72,10 +104,24 @@ pub struct Found {
     pub ignored: Option<IgnoreReason>,
 }
 
+impl Found {
+    /// The object as one that is to be read.
+    pub fn into_candidate(self, source: Arc<str>) -> Candidate {
+        Candidate { listed: self.listed, source, partition: self.partition }
+    }
+}
+
 impl Discovery {
     /// A source of which nothing is known yet.
-    pub fn new(spec: SourceSpec) -> Self {
-        Self { spec, roots: Vec::new(), hourly: BTreeSet::new(), turn: 0 }
+    pub fn new(spec: SourceSpec, store: Arc<dyn ObjectStore>) -> Self {
+        Self {
+            spec,
+            store,
+            roots: Vec::new(),
+            excluded: Excluded::default(),
+            hourly: BTreeSet::new(),
+            turn: 0,
+        }
     }
 
     /// What is looked for.
@@ -83,10 +129,20 @@ impl Discovery {
         &self.spec
     }
 
+    /// Where it is looked for.
+    pub fn store(&self) -> &Arc<dyn ObjectStore> {
+        &self.store
+    }
+
     /// The regions that were found and are not the source's own.
     pub fn foreign_regions(&self) -> BTreeSet<&str> {
-        let regions = self.roots.iter().filter_map(|root| root.region.as_deref());
+        let regions = self.roots.iter().filter_map(|root| root.names.region.as_deref());
         regions.filter(|region| *region != self.spec.region).collect()
+    }
+
+    /// What the lists of the source have kept out.
+    pub fn excluded(&self) -> &Excluded {
+        &self.excluded
     }
 
     /// The prefixes below which keys go by date.
@@ -99,23 +155,35 @@ impl Discovery {
         outside(&self.spec)
     }
 
+    /// Where an object of a partition comes from: the account and region that its key names.
+    pub fn origin(&self, key: &str, partition: Partition) -> Origin {
+        let root = self.roots.iter().find(|root| key.starts_with(&root.prefix));
+        let name = |name: fn(&PathNames) -> &Option<String>| {
+            root.and_then(|root| name(&root.names).as_deref()).map(Arc::from)
+        };
+        Origin { partition, account: name(|names| &names.account), region: name(|names| &names.region) }
+    }
+
     /// Looks for accounts and regions anew. On failure the ones known before stay.
-    pub async fn find_roots(&mut self, store: &dyn ObjectStore) -> Result<(), StoreError> {
+    pub async fn find_roots(&mut self) -> Result<(), StoreError> {
         let mut listings = BTreeMap::new();
+        let mut excluded = Excluded::default();
         let mut roots = Vec::new();
         for head in self.spec.layout.heads() {
-            let mut frontier = vec![(self.base(head), None)];
+            let mut frontier = vec![(self.base(head), PathNames::default())];
             for depth in 0..head.len() {
                 let mut next = Vec::new();
-                for (prefix, region) in frontier {
-                    for segment in self.children(store, head, depth, &prefix, &mut listings).await? {
+                for (prefix, known) in frontier {
+                    for segment in self.children(head, depth, &prefix, &mut listings).await? {
                         let Some(names) = head.matches(depth, &segment) else { continue };
-                        if !allowed(&self.spec.accounts, names.account.as_deref())
-                            || !allowed(&self.spec.regions, names.region.as_deref())
-                        {
+                        if !excluded.admits(&self.spec, &names) {
                             continue;
                         }
-                        next.push((format!("{prefix}{segment}/"), names.region.or_else(|| region.clone())));
+                        let names = PathNames {
+                            account: names.account.or_else(|| known.account.clone()),
+                            region: names.region.or_else(|| known.region.clone()),
+                        };
+                        next.push((format!("{prefix}{segment}/"), names));
                     }
                 }
                 frontier = next;
@@ -124,13 +192,13 @@ impl Discovery {
                 }
             }
             let dates = head.dates();
-            roots.extend(frontier.into_iter().map(|(prefix, region)| Root {
+            roots.extend(frontier.into_iter().map(|(prefix, names)| Root {
                 prefix,
                 dates: dates.clone(),
-                region,
+                names,
             }));
         }
-        self.roots = roots;
+        (self.roots, self.excluded) = (roots, excluded);
         Ok(())
     }
 
@@ -147,7 +215,6 @@ impl Discovery {
 
     async fn children(
         &self,
-        store: &dyn ObjectStore,
         head: Head<'_>,
         depth: usize,
         prefix: &str,
@@ -166,7 +233,7 @@ impl Discovery {
         }
         let mut pages = Pages::new(prefix.to_owned(), None, true);
         let mut segments = Vec::new();
-        while let Some(page) = pages.next(store).await? {
+        while let Some(page) = pages.next(&*self.store).await? {
             let below =
                 page.prefixes.iter().filter_map(|child| child.strip_prefix(prefix)?.strip_suffix('/'));
             segments.extend(below.map(str::to_owned));
@@ -205,6 +272,7 @@ impl Discovery {
         });
         Scan {
             spec: self.spec.clone(),
+            store: Arc::clone(&self.store),
             window,
             rest: roots.collect::<Vec<_>>().into_iter(),
             current: None,
@@ -219,14 +287,14 @@ impl Discovery {
     pub fn learn(&mut self, scan: &Scan) {
         self.hourly = scan.done.difference(&scan.daily).cloned().collect();
     }
-}
 
-/// One object as it is listed now.
-pub async fn look_up(store: &dyn ObjectStore, key: &str) -> Result<Option<Listed>, StoreError> {
-    // In byte order the key itself comes before all others that begin with it.
-    let request = ListRequest { prefix: key, start_after: None, delimited: false, page: None };
-    let page = store.list(request).await?;
-    Ok(page.objects.into_iter().find(|listed| listed.id.key == key))
+    /// Lists one object as it is now.
+    pub async fn look_up(&self, key: &str) -> Result<Option<Listed>, StoreError> {
+        // In byte order the key itself comes before all others that begin with it.
+        let request = ListRequest { prefix: key, start_after: None, delimited: false, page: None };
+        let page = self.store.list(request).await?;
+        Ok(page.objects.into_iter().find(|listed| listed.id.key == key))
+    }
 }
 
 fn outside(spec: &SourceSpec) -> Partition {
@@ -256,9 +324,9 @@ fn listing_error(target: &str, what: &str) -> StoreError {
 }
 
 /// A scan under way. Ask [`Scan::next`] until it returns `None`, then look at [`Scan::failure`].
-#[derive(Debug)]
 pub struct Scan {
     spec: SourceSpec,
+    store: Arc<dyn ObjectStore>,
     window: Window,
     rest: std::vec::IntoIter<(Root, Pages)>,
     current: Option<(Root, Pages)>,
@@ -271,13 +339,13 @@ pub struct Scan {
 impl Scan {
     /// Some more keys of the window, in the order of the listing. A root that cannot be listed is left, the others go
     /// on; the scan as a whole has then failed.
-    pub async fn next(&mut self, store: &dyn ObjectStore) -> Option<Vec<Found>> {
+    pub async fn next(&mut self) -> Option<Vec<Found>> {
         loop {
             if self.current.is_none() {
                 self.current = Some(self.rest.next()?);
             }
             let (root, pages) = self.current.as_mut()?;
-            match pages.next(store).await {
+            match pages.next(&*self.store).await {
                 Ok(Some(page)) => {
                     self.listed += page.objects.len() as u64;
                     let (found, past) = read_page(&self.spec, self.window, root, page.objects);

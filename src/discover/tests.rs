@@ -63,8 +63,8 @@ impl ObjectStore for Keys {
 }
 
 impl Keys {
-    fn with(keys: &[&str]) -> Self {
-        let store = Self::default();
+    fn with(keys: &[&str]) -> Arc<Self> {
+        let store = Arc::new(Self::default());
         keys.iter().for_each(|key| store.add(key));
         store
     }
@@ -113,15 +113,11 @@ const A: u64 = 111_111_111_111;
 const B: u64 = 222_222_222_222;
 
 /// Keys of a full scan, and those that are ignored.
-async fn scan(
-    discovery: &mut Discovery,
-    store: &Keys,
-    window: Window,
-) -> (Vec<String>, Vec<(String, IgnoreReason)>) {
-    discovery.find_roots(store).await.unwrap();
+async fn scan(discovery: &mut Discovery, window: Window) -> (Vec<String>, Vec<(String, IgnoreReason)>) {
+    discovery.find_roots().await.unwrap();
     let mut scan = discovery.scan(window, true);
     let (mut keys, mut ignored) = (Vec::new(), Vec::new());
-    while let Some(found) = scan.next(store).await {
+    while let Some(found) = scan.next().await {
         for one in found {
             match one.ignored {
                 None => keys.push(one.listed.id.key),
@@ -154,8 +150,8 @@ async fn auto_finds_all_layouts_of_all_accounts_and_regions_side_by_side() {
     }
     let old = plain(A, "us-east-1", "2025/12/07/10", "fl-1");
     store.add(&old);
-    let mut discovery = Discovery::new(spec("", "auto"));
-    let (keys, ignored) = scan(&mut discovery, &store, window(DAY, DAY + 12)).await;
+    let mut discovery = Discovery::new(spec("", "auto"), store.clone());
+    let (keys, ignored) = scan(&mut discovery, window(DAY, DAY + 12)).await;
     assert_eq!(keys, wanted);
     assert_eq!(ignored, []);
     let foreign: Vec<_> = discovery.foreign_regions().into_iter().collect();
@@ -163,7 +159,7 @@ async fn auto_finds_all_layouts_of_all_accounts_and_regions_side_by_side() {
 
     let new = plain(333_333_333_333, "eu-west-1", "2025/12/09/10", "fl-9");
     store.add(&new);
-    let (keys, _) = scan(&mut discovery, &store, window(DAY, DAY + 12)).await;
+    let (keys, _) = scan(&mut discovery, window(DAY, DAY + 12)).await;
     assert!(keys.contains(&new), "an account that appears while running");
 }
 
@@ -180,8 +176,8 @@ async fn a_prefix_may_end_before_or_inside_the_aws_part() {
     for (at, prefix) in inside.iter().enumerate() {
         for front in ["", "team/logs/"] {
             let store = Keys::with(&[&format!("{front}{key}"), &format!("{front}{other}")]);
-            let mut discovery = Discovery::new(spec(&format!("{front}{prefix}"), "auto"));
-            let (keys, _) = scan(&mut discovery, &store, window(DAY, DAY + 12)).await;
+            let mut discovery = Discovery::new(spec(&format!("{front}{prefix}"), "auto"), store.clone());
+            let (keys, _) = scan(&mut discovery, window(DAY, DAY + 12)).await;
             assert_eq!(keys.len(), if at == 0 { 2 } else { 1 }, "{front}{prefix}: {keys:?}");
         }
     }
@@ -202,7 +198,7 @@ async fn filters_and_foreign_files() {
     spec.accounts = vec![A.to_string()];
     spec.regions = vec!["us-east-1".to_owned()];
     spec.flow_log_ids = vec!["fl-1".to_owned()];
-    let (found, mut ignored) = scan(&mut Discovery::new(spec), &store, window(DAY, DAY + 12)).await;
+    let (found, mut ignored) = scan(&mut Discovery::new(spec, store.clone()), window(DAY, DAY + 12)).await;
     assert_eq!(found, [keys[0].clone()]);
     ignored.sort();
     let reasons: Vec<_> = ignored.iter().map(|(_, reason)| *reason).collect();
@@ -219,22 +215,22 @@ async fn a_template_follows_the_prefix() {
         )
     };
     let store = Keys::with(&[&at(8, 23), &at(9, 0), &at(9, 5), &at(9, 6), &at(12, 0)]);
-    let (keys, _) = scan(&mut Discovery::new(spec("p/", layout)), &store, window(DAY, DAY + 5)).await;
+    let (keys, _) = scan(&mut Discovery::new(spec("p/", layout), store.clone()), window(DAY, DAY + 5)).await;
     assert_eq!(keys, [at(9, 0), at(9, 5)]);
 }
 
 #[tokio::test]
 async fn recent_scans_of_hourly_roots_do_not_list_the_day() {
-    let store = Keys::default();
+    let store = Arc::new(Keys::default());
     for hour in 0..12 {
         store.add(&plain(A, "us-east-1", &format!("2025/12/09/{hour:02}"), "fl-1"));
     }
-    let mut discovery = Discovery::new(spec("", "auto"));
-    scan(&mut discovery, &store, window(DAY, DAY + 12)).await;
+    let mut discovery = Discovery::new(spec("", "auto"), store.clone());
+    scan(&mut discovery, window(DAY, DAY + 12)).await;
     store.requests.lock().unwrap().clear();
     let mut recent = discovery.scan(window(DAY + 11, DAY + 12), false);
     let mut count = 0;
-    while let Some(found) = recent.next(&store).await {
+    while let Some(found) = recent.next().await {
         count += found.len();
     }
     assert_eq!((count, store.requests.lock().unwrap().len()), (1, 1));
@@ -243,26 +239,26 @@ async fn recent_scans_of_hourly_roots_do_not_list_the_day() {
 #[tokio::test]
 async fn broken_paging_fails_the_root_and_not_the_others() {
     for fault in [Fault::RepeatToken, Fault::Unsorted, Fault::RepeatKeys] {
-        let store = Keys::default();
+        let store = Arc::new(Keys::default());
         for hour in 0..6 {
             store.add(&plain(A, "us-east-1", &format!("2025/12/09/{hour:02}"), "fl-1"));
         }
-        let mut discovery = Discovery::new(spec("", "hourly"));
-        discovery.find_roots(&store).await.unwrap();
+        let mut discovery = Discovery::new(spec("", "hourly"), store.clone());
+        discovery.find_roots().await.unwrap();
         *store.fault.lock().unwrap() = Some(fault);
         let mut scan = discovery.scan(window(DAY, DAY + 12), true);
-        while scan.next(&store).await.is_some() {}
+        while scan.next().await.is_some() {}
         assert_eq!(scan.failure().map(|error| error.reason), Some(FailureReason::Other));
     }
     let (bad, good) =
         (plain(A, "us-east-1", "2025/12/09/10", "fl-1"), plain(B, "us-east-1", "2025/12/09/10", "fl-1"));
     let store = Keys::with(&[&bad, &good]);
-    let mut discovery = Discovery::new(spec("", "hourly"));
-    discovery.find_roots(&store).await.unwrap();
+    let mut discovery = Discovery::new(spec("", "hourly"), store.clone());
+    discovery.find_roots().await.unwrap();
     *store.fault.lock().unwrap() = Some(Fault::FailBelow("AWSLogs/111111111111/"));
     let mut scan = discovery.scan(window(DAY, DAY + 12), true);
     let mut keys = Vec::new();
-    while let Some(found) = scan.next(&store).await {
+    while let Some(found) = scan.next().await {
         keys.extend(found.into_iter().map(|one| one.listed.id.key));
     }
     assert_eq!(keys, [good]);

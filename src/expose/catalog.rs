@@ -6,7 +6,7 @@
 use std::fmt::Write;
 
 use crate::{
-    model::{Charge, NatDirection, ObjectOutcome, RecordOutcome},
+    model::{Charge, Contradiction, Doubt, NatDirection, ObjectOutcome, RecordOutcome},
     store::{FailureReason, Operation},
 };
 
@@ -97,6 +97,7 @@ pub const CHARGED: &[&str] = &["charge", "src_zone", "dst_zone", "port_group", "
 const SOURCE: &[&str] = &["source"];
 const CHARGE: &[&str] = &["charge"];
 const OUTCOME: &[&str] = &["outcome"];
+const KIND: &[&str] = &["kind"];
 
 /// Traffic in bytes.
 pub const BYTES: Metric =
@@ -133,6 +134,64 @@ pub const COST: Metric = counter(
 )
 .labels(CHARGED)
 .kept();
+/// Charged bytes that cost nothing because nobody knows what they cost.
+pub const UNPRICED_BYTES: Metric = counter(
+    "flowcost_unpriced_bytes_total",
+    "bytes",
+    "The part of flowcost_charged_bytes_total that had no price when it was read, by region of the logs: it counts at a \
+     cost of 0. Absent for charges that have always had a price.",
+)
+.labels(&["charge", "aws_region"])
+.kept();
+/// Bytes by source.
+pub const SOURCE_BYTES: Metric = counter(
+    "flowcost_source_bytes_total",
+    "bytes",
+    "Bytes of counted flow records by source. Their sum is that of flowcost_bytes_total with nat_direction none.",
+)
+.labels(SOURCE)
+.kept();
+/// Money by source.
+pub const SOURCE_COST: Metric = counter(
+    "flowcost_source_cost_usd_total",
+    "usd",
+    "Cost by source and charge. Its sum is that of flowcost_cost_usd_total.",
+)
+.labels(&["source", "charge"])
+.kept();
+/// What a source reads.
+pub const SOURCE_INFO: Metric = gauge(
+    "flowcost_source_info",
+    "",
+    "1, with the url and the region of a configured source; filters is a hash of its accounts, regions and \
+     flow_log_ids, or none. Two exporters with the same three count the same traffic twice.",
+)
+.labels(&["source", "url", "region", "filters"]);
+/// Whether a source has been read.
+pub const SOURCE_READY: Metric = gauge(
+    "flowcost_source_ready",
+    "",
+    "1 once the first full scan of a source is committed, else 0: then /-/ready and the page at / say what it waits for.",
+)
+.labels(SOURCE)
+.kept();
+/// Bytes that may be wrong.
+pub const DOUBTFUL_BYTES: Metric = counter(
+    "flowcost_doubtful_bytes_total",
+    "bytes",
+    "Bytes that may have been counted or charged wrongly, because the records do not tell. A byte can be in several \
+     kinds. Those of far_side are not in flowcost_bytes_total: they were left to another record, which may not exist.",
+)
+.labels(KIND)
+.kept();
+/// Records that disagree with the configuration.
+pub const CONTRADICTIONS: Metric = counter(
+    "flowcost_topology_contradictions_total",
+    "",
+    "Records that disagree with the configured or discovered topology. The log names each disagreement once.",
+)
+.labels(KIND)
+.kept();
 /// Prices in force.
 pub const PRICE: Metric = gauge(
     "flowcost_price_usd_per_gigabyte",
@@ -144,7 +203,8 @@ pub const PRICE: Metric = gauge(
 pub const MONTH_TO_DATE: Metric = gauge(
     "flowcost_month_to_date_usd",
     "usd",
-    "Cost of the settled hours of this calendar month (UTC). An hour is settled 30 minutes after its end.",
+    "Cost of the settled hours of this calendar month (UTC), over all sources, with the configured tiers. An hour of a \
+     source is settled 30 minutes after its end, when a complete scan and a record of any kind are past it.",
 )
 .labels(CHARGE)
 .kept();
@@ -152,8 +212,8 @@ pub const MONTH_TO_DATE: Metric = gauge(
 pub const PROJECTED_MONTH: Metric = gauge(
     "flowcost_projected_month_usd",
     "usd",
-    "Month to date plus the mean hourly cost of the last 168 settled hours for every hour of the month that the ledger \
-     does not cover. 0 until an hour is settled.",
+    "Month to date, and for the hours of each source that are not settled the mean bytes of its last 168 settled hours at \
+     the prices in force, with the configured tiers. 0 until an hour is settled.",
 )
 .labels(CHARGE)
 .kept();
@@ -161,10 +221,56 @@ pub const PROJECTED_MONTH: Metric = gauge(
 pub const MONTH_COVERAGE: Metric = gauge(
     "flowcost_month_coverage_ratio",
     "ratio",
-    "Covered hours among the settled hours of this calendar month; 0 while it has none. An hour older than the first \
-     hour of the ledger is not covered.",
+    "Settled hours of the sources in this calendar month by those that ended 30 minutes ago or more; 0 while there are \
+     none. Hours before the first one of the state are not settled.",
 )
 .kept();
+/// How old the projection is.
+pub const PROJECTION_HOURS: Metric = gauge(
+    "flowcost_projection_hours",
+    "",
+    "Settled hours that carry the projection, 168 at most: the fewest among the sources with 5 % of it or more. Below 168 \
+     not every weekday is in it.",
+)
+.kept();
+/// Money of this month by source.
+pub const SOURCE_MONTH_TO_DATE: Metric =
+    gauge("flowcost_source_month_to_date_usd", "usd", "Month to date of a source, at list price.")
+        .labels(SOURCE)
+        .kept();
+/// Money expected for this month by source.
+pub const SOURCE_PROJECTED_MONTH: Metric = gauge(
+    "flowcost_source_projected_month_usd",
+    "usd",
+    "Projection of a source, at list price. A source without a record for 14 days has ended, and so has one that is not \
+     configured any more: nothing more is expected of it.",
+)
+.labels(SOURCE)
+.kept();
+/// How much of the month of a source is known.
+pub const SOURCE_MONTH_COVERAGE: Metric = gauge(
+    "flowcost_source_month_coverage_ratio",
+    "ratio",
+    "Settled hours of a source in this calendar month by those that ended 30 minutes ago or more. It falls while nothing \
+     of the source is read.",
+)
+.labels(SOURCE)
+.kept();
+/// How old the projection of a source is.
+pub const SOURCE_PROJECTION_HOURS: Metric = gauge(
+    "flowcost_source_projection_hours",
+    "",
+    "Settled hours that carry the projection of a source, 168 at most; 168 for one that has ended.",
+)
+.labels(SOURCE)
+.kept();
+/// The configured budget of a source.
+pub const SOURCE_BUDGET: Metric = gauge(
+    "flowcost_source_budget_monthly_usd",
+    "usd",
+    "Configured budget of a source for a month, at list price. Absent where none is set.",
+)
+.labels(SOURCE);
 /// The configured budget.
 pub const BUDGET_MONTHLY: Metric = gauge(
     "flowcost_budget_monthly_usd",
@@ -286,7 +392,8 @@ pub const LAST_COMMIT: Metric = gauge(
 pub const NEWEST_RECORD: Metric = gauge(
     "flowcost_newest_record_timestamp_seconds",
     "seconds",
-    "Unix time of the latest end of a record of a source; 0 if it has none.",
+    "Unix time of the latest end of a record of a source, whatever became of the record unless it was bad, and not \
+     later than its commit; 0 if it has none.",
 )
 .labels(SOURCE)
 .kept();
@@ -307,7 +414,8 @@ pub const STATE_BYTES: Metric =
 pub const READY: Metric = gauge(
     "flowcost_ready",
     "",
-    "1 once the state is loaded and its first full scan is committed, else 0. The flow families are absent until then.",
+    "1 once the state is loaded and the flow families are shown, else 0: on a fresh state when every source had its \
+     first full scan, or 15 minutes after the first of them where another one cannot be read.",
 );
 /// Whether the configuration on the disk is the one in force.
 pub const RELOAD_SUCCESSFUL: Metric = gauge(
@@ -361,8 +469,9 @@ pub struct Section {
 pub const SECTIONS: &[Section] = &[
     Section {
         title: "Traffic",
-        text: "Appear once the first full scan of a fresh state is committed, so that the first backlog is never seen as \
-               a burst; after a restart they are there at once. The four families always have the same label sets. The \
+        text: "On a fresh state they appear once the first full scan of every source is committed, so that the first \
+               backlog is never seen as a burst; 15 minutes after the first of them without those that cannot be read, \
+               which `flowcost_source_ready` names. After a restart they are there at once. The four families always have the same label sets. The \
                series with `nat_direction` `out` and `in` are the NAT gateway's view of traffic that the client's own \
                interface logs as `none`: sums over all traffic take `nat_direction=\"none\"`. Values are exact \
                integers here; Prometheus keeps 53 bits of them.",
@@ -370,14 +479,38 @@ pub const SECTIONS: &[Section] = &[
     },
     Section {
         title: "Charges",
-        text: "The two counters appear together with the traffic families. Money is kept as integer nano-dollars and \
+        text: "The counters appear together with the traffic families. Money is kept as integer nano-dollars and \
                becomes a floating-point number only here.",
-        metrics: &[CHARGED_BYTES, COST, PRICE],
+        metrics: &[CHARGED_BYTES, COST, UNPRICED_BYTES, PRICE],
+    },
+    Section {
+        title: "Sources",
+        text: "The sums appear together with the traffic families, with all charges, and are outside `limits.series`. A source \
+               that is not configured any more keeps what it has added; a renamed one goes on under its new name.",
+        metrics: &[SOURCE_BYTES, SOURCE_COST, SOURCE_INFO],
+    },
+    Section {
+        title: "Doubt",
+        text: "All kinds exist from the start. What they mean: docs/semantics.md, section 8.",
+        metrics: &[DOUBTFUL_BYTES, CONTRADICTIONS],
     },
     Section {
         title: "Month and budget",
-        text: "Computed at each scrape from the hourly ledger and the clock.",
-        metrics: &[MONTH_TO_DATE, PROJECTED_MONTH, MONTH_COVERAGE, BUDGET_MONTHLY, BUDGET_INTER_AZ],
+        text: "Computed at each scrape from the hourly ledger, the prices in force and the clock; docs/months.md says how. \
+               Of sources, the configured ones and those with cost in this month.",
+        metrics: &[
+            MONTH_TO_DATE,
+            PROJECTED_MONTH,
+            MONTH_COVERAGE,
+            PROJECTION_HOURS,
+            BUDGET_MONTHLY,
+            BUDGET_INTER_AZ,
+            SOURCE_MONTH_TO_DATE,
+            SOURCE_PROJECTED_MONTH,
+            SOURCE_MONTH_COVERAGE,
+            SOURCE_PROJECTION_HOURS,
+            SOURCE_BUDGET,
+        ],
     },
     Section {
         title: "Records and objects",
@@ -399,7 +532,7 @@ pub const SECTIONS: &[Section] = &[
     Section {
         title: "Freshness and readiness",
         text: "Alert on the age of these, `time() - <metric>`: a number that stands still looks like quiet traffic.",
-        metrics: &[NEWEST_RECORD, LAST_SCAN_SUCCESS, LAST_COMMIT, READY],
+        metrics: &[NEWEST_RECORD, LAST_SCAN_SUCCESS, LAST_COMMIT, READY, SOURCE_READY],
     },
     Section {
         title: "This process",
@@ -471,7 +604,7 @@ pub fn markdown() -> String {
 }
 
 /// What each label can say.
-fn label_values() -> [(&'static str, String); 12] {
+fn label_values() -> [(&'static str, String); 18] {
     let list =
         |values: &[&str]| values.iter().map(|value| format!("`{value}`")).collect::<Vec<_>>().join(", ");
     let zone = "a configured zone, an AZ id of the logs that no zone names, or `aws`, `internet`, `unknown`, `other`";
@@ -481,12 +614,26 @@ fn label_values() -> [(&'static str, String); 12] {
         ("port_group", "a configured port group, or `other`".to_owned()),
         ("nat_direction", list(&NatDirection::ALL.map(NatDirection::as_str))),
         ("charge", list(&Charge::ALL.map(Charge::as_str))),
-        ("aws_region", "the region of a configured source".to_owned()),
+        ("aws_region (prices)", "the region of a configured source".to_owned()),
+        (
+            "aws_region (unpriced bytes)",
+            "the region of a key, else of its source; `other` beyond so many; `unknown` as below".to_owned(),
+        ),
+        ("kind (doubt)", list(&Doubt::ALL.map(Doubt::as_str))),
+        ("kind (contradictions)", list(&Contradiction::ALL.map(Contradiction::as_str))),
         ("outcome (records)", list(&RecordOutcome::ALL.map(RecordOutcome::as_str))),
         ("outcome (objects)", list(&ObjectOutcome::ALL.map(ObjectOutcome::as_str))),
-        ("source", "the name of a configured source".to_owned()),
+        (
+            "source",
+            "the name of a configured source; of the sums also one that was configured, and `unknown`: the past of a \
+             state file of version 1, which did not keep sources apart"
+                .to_owned(),
+        ),
         ("operation", list(&Operation::ALL.map(Operation::as_str))),
         ("reason", list(&FailureReason::ALL.map(FailureReason::as_str))),
+        ("url", "`source.url`, always with its last slash".to_owned()),
+        ("region", "`source.region`".to_owned()),
+        ("filters", "eight hexadecimal digits, or `none`".to_owned()),
         ("version, revision", "of the running program; `unknown` where the build was not told".to_owned()),
     ]
 }

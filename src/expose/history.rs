@@ -5,6 +5,7 @@
 //! as OpenMetrics demands. Memory holds the label sets of one family and one line.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     io::{self, Write},
 };
@@ -118,7 +119,7 @@ impl<W: Write> HistoryWriter<W> {
     }
 
     /// Writes a series: what it was `before` the hour in which it `begins`, as of its first moment, and then what
-    /// each hour has added. `beginning` is of the same family. Money is in nano-dollars.
+    /// each hour has added; from the start of an hour of `falls` on it is so much lower. `beginning` is of the same family. Money is in nano-dollars.
     ///
     /// # Errors
     /// When the text cannot be written.
@@ -127,27 +128,33 @@ impl<W: Write> HistoryWriter<W> {
         family: HistoryFamily,
         beginning: &str,
         begins: Hour,
-        before: u64,
+        before: i128,
         hours: &[u64],
+        falls: &BTreeMap<Hour, i128>,
     ) -> io::Result<()> {
         let steps = Hour::SECONDS / self.step.seconds();
         let mut at = begins.start().0;
         let mut value = before;
         self.sample(family, beginning, value, at)?;
-        for added in hours {
+        for (hour, added) in (begins.0..).map(Hour).zip(hours) {
+            value -= falls.get(&hour).copied().unwrap_or(0);
             for step in 1..=steps {
                 at += self.step.seconds();
-                self.sample(family, beginning, value + part(*added, step, steps), at)?;
+                self.sample(family, beginning, value + i128::from(part(*added, step, steps)), at)?;
             }
-            value += added;
+            value += i128::from(*added);
         }
         Ok(())
     }
 
-    fn sample(&mut self, family: HistoryFamily, beginning: &str, value: u64, at: i64) -> io::Result<()> {
+    fn sample(&mut self, family: HistoryFamily, beginning: &str, value: i128, at: i64) -> io::Result<()> {
         self.samples += 1;
         match family {
-            HistoryFamily::Cost => writeln!(self.out, "{beginning}{} {at}", NanoUsd(value)),
+            HistoryFamily::Cost => {
+                let sign = if value < 0 { "-" } else { "" };
+                let cost = NanoUsd(u64::try_from(value.unsigned_abs()).unwrap_or(u64::MAX));
+                writeln!(self.out, "{beginning}{sign}{cost} {at}")
+            }
             _ => writeln!(self.out, "{beginning}{value} {at}"),
         }
     }
@@ -226,12 +233,15 @@ mod tests {
 
     #[test]
     fn lines_are_those_of_metrics_with_a_timestamp() {
+        let none = BTreeMap::new();
         let text = write(Step::Hour, &[("job", "flow \"cost\"")], |writer| {
             for (family, charge) in
                 [(HistoryFamily::Bytes, None), (HistoryFamily::Cost, Some(Charge::NatHop))]
             {
                 let beginnings = writer.family(family, one("a 1\n", charge)).unwrap();
-                writer.series(family, &beginnings[0], Hour(490_354), 5, &[7, 0, 1_000_000_000]).unwrap();
+                writer
+                    .series(family, &beginnings[0], Hour(490_354), 5, &[7, 0, 1_000_000_000], &none)
+                    .unwrap();
             }
             assert!(writer.family(HistoryFamily::Flows, Vec::new()).unwrap().is_empty());
         });
@@ -267,7 +277,9 @@ mod tests {
         }
         let text = write(Step::FiveMinutes, &[], |writer| {
             let beginnings = writer.family(HistoryFamily::Packets, one("a", None)).unwrap();
-            writer.series(HistoryFamily::Packets, &beginnings[0], Hour(1), 100, &[24, 6]).unwrap();
+            writer
+                .series(HistoryFamily::Packets, &beginnings[0], Hour(1), 100, &[24, 6], &BTreeMap::new())
+                .unwrap();
         });
         let samples: Vec<(i64, u64)> = text
             .lines()

@@ -5,8 +5,8 @@
 
 use std::{fmt::Write, time::Duration};
 
-use super::{Exposition, Readiness, Shown, month, routes};
-use crate::{event::Progress, model::Timestamp};
+use super::{Exposition, Readiness, Shown, routes};
+use crate::{event::Progress, model::Timestamp, month};
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--line:#8884;--dim:#777;--accent:#0b63c4;--good:#1a7f37;--wait:#9a6700}\
@@ -58,7 +58,7 @@ fn head(page: &mut String, shown: &Shown) -> std::fmt::Result {
 fn overview(page: &mut String, exposition: &Exposition, shown: &Shown, now: Timestamp) -> std::fmt::Result {
     let fixed = &shown.fixed;
     if let Some(snapshot) = &shown.snapshot {
-        let figures = month::figures(&snapshot.hourly_cost, snapshot.first_hour, now);
+        let figures = month::figures(snapshot, &fixed.book, now);
         let (to_date, projected) =
             (figures.to_date.iter().sum::<f64>(), figures.projected.iter().sum::<f64>());
         writeln!(page, "<dt>Last commit</dt><dd>{}</dd>", age(snapshot.last_commit, now))?;
@@ -66,7 +66,15 @@ fn overview(page: &mut String, exposition: &Exposition, shown: &Shown, now: Time
         writeln!(page, "<dt>Month to date</dt><dd>{to_date:.2} USD</dd>")?;
         writeln!(page, "<dt>Month projected</dt><dd>{projected:.2} USD</dd>")?;
     }
-    for name in &fixed.sources {
+    for name in fixed.sources.keys() {
+        if let Some(failure) = exposition.failure(shown, name) {
+            writeln!(
+                page,
+                "<dt>Cannot read {}</dt><dd class=\"wait\">{}</dd>",
+                escape(name),
+                escape(&failure)
+            )?;
+        }
         let progress = exposition.own().progress(name);
         if progress.settled < progress.objects {
             writeln!(page, "<dt>Reading {}</dt><dd class=\"wait\">{}</dd>", escape(name), course(&progress))?;
@@ -84,7 +92,7 @@ fn sources(page: &mut String, exposition: &Exposition, shown: &Shown, now: Times
         "<h2>Sources</h2>\n<div class=\"wide\"><table>\n<tr><th>Source</th><th>Newest record</th><th>Last scan</th>\
          <th class=\"number\">Pending</th><th class=\"number\">Quarantined</th></tr>\n",
     );
-    for name in &shown.fixed.sources {
+    for name in shown.fixed.sources.keys() {
         let committed = shown
             .snapshot
             .as_ref()
@@ -110,8 +118,11 @@ fn sources(page: &mut String, exposition: &Exposition, shown: &Shown, now: Times
 }
 
 /// How far a backlog has come, in words.
-fn course(progress: &Progress) -> String {
+pub(super) fn course(progress: &Progress) -> String {
     let Progress { objects, settled, records, listed, remaining, .. } = progress;
+    if *objects == 0 {
+        return "not listed to its end yet".to_owned();
+    }
     let mut text = format!("{settled} of {objects} objects ({} %), {records} records", progress.percent());
     match remaining {
         Some(time) => {

@@ -10,7 +10,6 @@ mod flows;
 mod format;
 mod history;
 mod landing;
-mod month;
 mod process;
 mod rendered;
 mod routes;
@@ -20,7 +19,8 @@ mod server;
 pub mod web;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
+    fmt::Write as _,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard},
 };
 
@@ -28,7 +28,6 @@ use prometheus_client::registry::Registry;
 
 pub use format::Format;
 pub use history::{HistoryFamily, HistoryWriter, SeriesLabels, Step};
-pub use month::{HourlyCost, MonthFigures, figures as month_figures};
 pub use process::{ProcessStats, read as read_process};
 pub use routes::{Lifecycle, ReloadRequest};
 pub use server::{Bounds, Drained, Site, serve};
@@ -36,9 +35,10 @@ pub use server::{Bounds, Drained, Site, serve};
 use crate::{
     event::Event,
     model::{Charge, Price, Snapshot, SourceProgress, Timestamp},
+    pricing::PriceBook,
 };
 use rendered::{FlowTexts, Rendered};
-use selfmetrics::SelfMetrics;
+use selfmetrics::{Failure, SelfMetrics};
 
 /// What runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,18 +66,33 @@ pub struct Static {
     pub loaded_at: Timestamp,
     /// Version and revision.
     pub build: BuildInfo,
-    /// Names of the configured sources.
-    pub sources: BTreeSet<Arc<str>>,
+    /// The configured sources, by name.
+    pub sources: BTreeMap<Arc<str>, SourceInfo>,
     /// Prices in force, by charge and AWS region.
     pub prices: BTreeMap<(Charge, Arc<str>), Price>,
+    /// What a month's bytes cost now.
+    pub book: PriceBook,
     /// `budget.monthly_usd`
     pub budget_monthly_usd: Option<f64>,
+    /// `monthly_usd` of the sources that have it.
+    pub source_budgets: BTreeMap<Arc<str>, f64>,
     /// `budget.inter_az_ratio`
     pub budget_inter_az_ratio: Option<f64>,
     /// `limits.series`
     pub series_limit: usize,
     /// Where the process metrics come from: [`read_process`], or a fixed answer in tests.
     pub process: fn() -> Option<ProcessStats>,
+}
+
+/// What a source reads, for those who compare exporters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceInfo {
+    /// With its last slash.
+    pub url: String,
+    /// Of its logs.
+    pub region: Arc<str>,
+    /// A hash of its lists, or `none`.
+    pub filters: String,
 }
 
 /// Whether the exporter has something to show.
@@ -131,6 +146,12 @@ impl Shown {
         self.snapshot.as_ref().is_some_and(|shown| Arc::ptr_eq(shown, snapshot))
     }
 
+    /// Whether the state is loaded and a source has had no full scan yet.
+    fn is_waiting_for(&self, source: &str) -> bool {
+        let progress = |snapshot: &Arc<Snapshot>| snapshot.sources.get(source).copied().unwrap_or_default();
+        self.snapshot.as_ref().is_some_and(|snapshot| !progress(snapshot).is_read())
+    }
+
     /// The flow families; `None` while no state is loaded.
     fn flows(&self, format: Format) -> Option<&Arc<Rendered>> {
         self.snapshot.as_ref().map(|snapshot| self.texts.of(snapshot, format))
@@ -140,7 +161,7 @@ impl Shown {
 impl Exposition {
     /// Nothing loaded, nothing counted.
     pub fn new(fixed: Static) -> Self {
-        let own = Mutex::new(SelfMetrics::new(&fixed.sources));
+        let own = Mutex::new(SelfMetrics::new(fixed.sources.keys()));
         let shown = Shown { fixed: Arc::new(fixed), snapshot: None, texts: Arc::default() };
         Self { shown: RwLock::new(shown), own }
     }
@@ -148,7 +169,7 @@ impl Exposition {
     /// Goes over to another configuration, and to the state as it is under that one; `None`: which has not changed.
     /// What has been counted stays.
     pub fn reconfigure(&self, fixed: Static, snapshot: Option<Arc<Snapshot>>) {
-        self.own().show(&fixed.sources);
+        self.own().show(fixed.sources.keys());
         let mut shown = self.shown_mut();
         shown.fixed = Arc::new(fixed);
         if let Some(snapshot) = snapshot {
@@ -174,6 +195,31 @@ impl Exposition {
     /// Whether the state is loaded and has had its first full scan.
     pub fn readiness(&self) -> Readiness {
         readiness(self.shown().snapshot.as_deref())
+    }
+
+    /// Why a source cannot be scanned, or not be read for the first time, and when that is tried again.
+    fn failure(&self, shown: &Shown, source: &str) -> Option<String> {
+        let waited = shown.is_waiting_for(source);
+        let own = self.own();
+        own.failure(source, waited)
+            .map(|Failure { error, next_try }| format!("{error}; next try at {next_try}"))
+    }
+
+    /// Readiness in words, and each source that is waited for or cannot be scanned.
+    fn readiness_text(&self) -> (Readiness, String) {
+        let shown = self.shown();
+        let readiness = readiness(shown.snapshot.as_deref());
+        let mut text = format!("{}\n", readiness.as_str());
+        for source in shown.fixed.sources.keys() {
+            let state = match self.failure(&shown, source) {
+                Some(failure) => failure,
+                None if !shown.is_waiting_for(source) => continue,
+                None => landing::course(&self.own().progress(source)),
+            };
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "source {source}: {state}");
+        }
+        (readiness, text)
     }
 
     /// One scrape.

@@ -95,12 +95,12 @@ async fn answer<B>(
         METRICS => metrics(request.headers(), site, scrapes, close).await,
         HEALTHY => page(StatusCode::OK, PLAIN, "healthy\n"),
         READY => {
-            let readiness = site.exposition.readiness();
+            let (readiness, text) = site.exposition.readiness_text();
             let status = match readiness {
                 Readiness::Ready => StatusCode::OK,
                 Readiness::Loading | Readiness::FirstScan => StatusCode::SERVICE_UNAVAILABLE,
             };
-            page(status, PLAIN, format!("{}\n", readiness.as_str()))
+            page(status, PLAIN, text)
         }
         _ => {
             let body = landing::page(&site.exposition, site.clock.now());

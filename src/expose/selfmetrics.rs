@@ -54,6 +54,19 @@ struct SourceCounts {
     pending: u64,
     progress: Progress,
     overlapping_flow_logs: u64,
+    /// Why the last scan has failed; `None` after one that has not.
+    scan_failure: Option<Failure>,
+    /// Why an object was last put back.
+    object_failure: Option<Failure>,
+}
+
+/// What went wrong with a source last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failure {
+    /// With its reason.
+    pub(super) error: String,
+    /// When it is tried again.
+    pub(super) next_try: Timestamp,
 }
 
 impl SelfMetrics {
@@ -65,14 +78,16 @@ impl SelfMetrics {
     }
 
     /// Goes over to other sources.
-    pub(super) fn show(&mut self, sources: &BTreeSet<Arc<str>>) {
-        self.shown.clone_from(sources);
-        for source in sources {
+    pub(super) fn show<'a>(&mut self, sources: impl IntoIterator<Item = &'a Arc<str>>) {
+        self.shown = sources.into_iter().cloned().collect();
+        for source in &self.shown {
             self.counts.entry(source.clone()).or_default();
         }
         // Whoever renames sources at every reload must not fill the memory.
-        while self.counts.len() > sources.len() + limits::RETIRED_SOURCES {
-            let Some(gone) = self.counts.keys().find(|name| !sources.contains(*name)).cloned() else { break };
+        while self.counts.len() > self.shown.len() + limits::RETIRED_SOURCES {
+            let Some(gone) = self.counts.keys().find(|name| !self.shown.contains(*name)).cloned() else {
+                break;
+            };
             self.counts.remove(&gone);
         }
     }
@@ -99,12 +114,21 @@ impl SelfMetrics {
                 // A scan for late objects looks outside the open partitions: it says nothing of freshness.
                 if *kind != ScanKind::Late {
                     counts.last_scan = Some(at);
+                    counts.scan_failure = None;
                 }
             }
-            Event::ScanFailed { source, .. } => {
+            Event::ScanFailed { source, kind, error, retry_in, .. } => {
                 let Some(counts) = self.of(source) else { return };
                 counts.scans += 1;
                 counts.scan_failures += 1;
+                if *kind != ScanKind::Late {
+                    let next_try = at.plus(*retry_in);
+                    counts.scan_failure = Some(Failure { error: error.clone(), next_try });
+                }
+            }
+            Event::ObjectPutBack { source, error, retry_in, .. } => {
+                let Some(counts) = self.of(source) else { return };
+                counts.object_failure = Some(Failure { error: error.clone(), next_try: at.plus(*retry_in) });
             }
             Event::Pending { source, objects, progress } => {
                 let Some(counts) = self.of(source) else { return };
@@ -116,13 +140,17 @@ impl SelfMetrics {
                 let Some(counts) = self.of(source) else { return };
                 counts.overlapping_flow_logs += 1;
             }
+            Event::ManyFlowLogs { source, pairs, .. } => {
+                let Some(counts) = self.of(source) else { return };
+                counts.overlapping_flow_logs += pairs;
+            }
             Event::ConfigReloaded => self.reload_successful = true,
             Event::ConfigReloadFailed { .. } => self.reload_successful = false,
             Event::CertificatesReloaded
             | Event::CertificatesKept { .. }
+            | Event::CredentialsMissing { .. }
             | Event::BacklogProgress { .. }
             | Event::BacklogRead { .. }
-            | Event::ObjectPutBack { .. }
             | Event::ObjectIgnored { .. }
             | Event::ObjectRefusedLate { .. }
             | Event::ObjectQuarantined { .. }
@@ -131,14 +159,21 @@ impl SelfMetrics {
             | Event::ObjectGone { .. }
             | Event::ObjectMutated { .. }
             | Event::Committed { .. }
+            | Event::SourceEnded { .. }
             | Event::FirstScanComplete { .. }
+            | Event::SourceLeftBehind { .. }
+            | Event::SourceJoined { .. }
             | Event::StartedOver
             | Event::ClassifierChanged
-            | Event::AzIdMissing { .. }
+            | Event::StateMigrated { .. }
+            | Event::Remark { .. }
+            | Event::Unpriced { .. }
             | Event::ForeignRegion { .. }
             | Event::SeriesLimitReached
             | Event::PartitionsSealed { .. }
-            | Event::HoursFolded { .. } => {}
+            | Event::HoursFolded { .. }
+            | Event::StartIgnored { .. }
+            | Event::LabelSetsRetired { .. } => {}
         }
     }
 
@@ -150,6 +185,13 @@ impl SelfMetrics {
     /// Objects of a source that are found and not settled.
     pub(super) fn pending(&self, source: &str) -> u64 {
         self.counts.get(source).map_or(0, |counts| counts.pending)
+    }
+
+    /// Why the last scan of a source has failed, if it has; of one that is still `waited` for also why an object could
+    /// not be read.
+    pub(super) fn failure(&self, source: &str, waited: bool) -> Option<&Failure> {
+        let counts = self.counts.get(source)?;
+        counts.scan_failure.as_ref().or(counts.object_failure.as_ref().filter(|_| waited))
     }
 
     /// How far a source has come with its present backlog.
@@ -312,13 +354,13 @@ mod tests {
     fn a_source_that_comes_back_goes_on_and_those_that_do_not_are_bounded() {
         let (mut own, source) = counts();
         own.observe(&finished(&source, ScanKind::Full, 70), Timestamp(10));
-        own.show(&BTreeSet::from(["b".into()]));
+        own.show(&["b".into()]);
         assert_eq!(own.each().map(|(name, _)| name).collect::<Vec<_>>(), ["b"]);
         own.observe(&finished(&source, ScanKind::Full, 70), Timestamp(11));
-        own.show(&BTreeSet::from(["a".into()]));
+        own.show(&["a".into()]);
         assert_eq!(own.each().map(|(name, counts)| (name, counts.scans)).collect::<Vec<_>>(), [("a", 2)]);
         for round in 0..2 * limits::RETIRED_SOURCES {
-            own.show(&BTreeSet::from([format!("{round}").into()]));
+            own.show(&[format!("{round}").into()]);
         }
         assert_eq!(own.counts.len(), 1 + limits::RETIRED_SOURCES);
     }

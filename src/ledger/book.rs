@@ -54,6 +54,10 @@ pub(super) struct OpenObject {
     pub(super) outcome: ObjectOutcome,
     pub(super) ignore: Option<IgnoreReason>,
     pub(super) version: Option<Box<str>>,
+    /// It was replaced after it had been settled.
+    pub(super) mutated: bool,
+    /// Its sums are in the baseline too.
+    pub(super) baseline: bool,
 }
 
 /// A partition with rows in `object` or `attempt`.

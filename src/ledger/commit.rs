@@ -15,12 +15,12 @@ use super::{
     objects::Objects,
     rows::{Before, Target},
     sealed::SealedKind,
-    totals::Totals,
+    totals::{Sums, Totals},
     transition::{self, State, Step},
 };
 use crate::model::{
-    Candidate, FlowKey, Hour, IgnoreReason, Listed, ObjectDelta, ObjectId, ObjectOutcome, Partition,
-    Quarantine, QuarantineReason, RecordOutcome, Settled, Settlement, Snapshot, Timestamp,
+    Candidate, Hour, IgnoreReason, Listed, ObjectDelta, ObjectId, ObjectOutcome, Partition, Quarantine,
+    QuarantineReason, RecordOutcome, Settled, Settlement, Snapshot, SourceProgress, Timestamp,
 };
 
 pub(super) const ACTION: &str = "commit a batch to the state file";
@@ -36,20 +36,26 @@ impl Ledger {
         if batch.is_empty() {
             return Ok(CommitReport::default());
         }
-        let transaction = self.durable(ACTION)?;
-        let mut draft = Draft::new(self, at);
-        for settled in batch {
-            draft.settle(settled)?;
+        loop {
+            self.catch_up()?;
+            let transaction = self.durable(ACTION)?;
+            if !self.is_current().map_err(while_doing(ACTION))? {
+                // A recount came between the two.
+                continue;
+            }
+            let mut draft = Draft::new(self, at);
+            for settled in batch {
+                draft.settle(settled)?;
+            }
+            let changes = draft.finish()?;
+            transaction.commit().map_err(while_doing(ACTION))?;
+            return Ok(self.adopt(changes));
         }
-        let changes = draft.finish()?;
-        transaction.commit().map_err(while_doing(ACTION))?;
-        Ok(self.adopt(changes))
     }
 
     /// The draft is durable: it becomes the memory. Cannot fail.
     fn adopt(&mut self, changes: Changes) -> CommitReport {
-        let Changes { mut next, partitions, objects, quarantine, attempts, series, newest_hour, report } =
-            changes;
+        let Changes { mut next, partitions, objects, quarantine, attempts, sums, report } = changes;
         for (id, partition) in partitions {
             self.book.open(id, partition);
         }
@@ -63,8 +69,9 @@ impl Ledger {
         for digest in attempts {
             self.book.attempts.remove(&digest);
         }
-        self.series.extend(series);
-        self.newest_hour = newest_hour;
+        self.names.adopt(sums.names);
+        self.grand = sums.grand;
+        self.newest_hour = sums.newest_hour;
         next.state_bytes = self.state_bytes();
         self.mark.advance(next.objects.total());
         self.snapshot = next.into();
@@ -79,8 +86,7 @@ struct Changes {
     objects: Objects,
     quarantine: HashMap<Digest, Option<Mark>>,
     attempts: Vec<Digest>,
-    series: HashMap<FlowKey, i64>,
-    newest_hour: Option<Hour>,
+    sums: Sums,
     report: CommitReport,
 }
 
@@ -89,7 +95,7 @@ pub(super) struct Draft<'a> {
     pub(super) ledger: &'a Ledger,
     pub(super) at: Timestamp,
     pub(super) next: Snapshot,
-    totals: Totals,
+    totals: Totals<'a>,
     pub(super) partitions: HashMap<i64, OpenPartition>,
     pub(super) partition_ids: HashMap<Partition, i64>,
     pub(super) next_partition: i64,
@@ -105,7 +111,7 @@ impl<'a> Draft<'a> {
         Self {
             ledger,
             at,
-            totals: Totals::new(&next, ledger.newest_hour, ledger.series_limit),
+            totals: Totals::new(&next, ledger.grand, &ledger.names, ledger.newest_hour, ledger.series_limit),
             next,
             partitions: HashMap::new(),
             partition_ids: HashMap::new(),
@@ -153,15 +159,22 @@ impl<'a> Draft<'a> {
             return self.mutate(digest, listed, before);
         }
         let place = self.open_partition(partition, source)?;
-        self.write_object(digest, listed, name, place, &before, target)?;
+        let baseline = delta.is_some() && self.is_baseline(&settled.candidate.source);
+        self.write_object(digest, listed, name, place, &before, target, baseline)?;
         if step == Step::Settle {
             self.next.object_bytes = plus(self.next.object_bytes, settled.fetched);
             self.count(target.state.outcome);
         }
         if let Some(delta) = delta {
-            self.add(delta, &settled.candidate);
+            self.add(delta, &settled.candidate, source, baseline);
         }
         Ok(())
+    }
+
+    /// Whether what a source adds now is its past: the counters are shown, and its first scan is not complete. Prometheus
+    /// would take it for traffic of this moment.
+    fn is_baseline(&self, source: &str) -> bool {
+        self.next.first_scan_complete && !self.next.sources.get(source).is_some_and(SourceProgress::is_read)
     }
 
     fn count(&mut self, outcome: ObjectOutcome) {
@@ -169,11 +182,15 @@ impl<'a> Draft<'a> {
         self.report.objects += 1;
     }
 
-    fn add(&mut self, delta: &ObjectDelta, candidate: &Candidate) {
-        self.totals.add(&mut self.next, delta);
+    fn add(&mut self, delta: &ObjectDelta, candidate: &Candidate, source: i64, baseline: bool) {
+        self.totals.add(&mut self.next, delta, source, baseline);
         self.report.records += delta.records.total();
         if let Some(progress) = self.next.sources.get_mut(&candidate.source) {
-            progress.newest_record = progress.newest_record.max(delta.newest_record);
+            // A clock that runs ahead somewhere else must not hide that a source has fallen silent.
+            let newest = delta.newest_record.map(|newest| newest.min(self.at));
+            progress.newest_record = progress.newest_record.max(newest);
+            let first = first_hour(delta).into_iter().chain(progress.first_hour).min();
+            progress.first_hour = first;
         }
     }
 
@@ -213,11 +230,12 @@ impl<'a> Draft<'a> {
         };
         let name = self.name_at(&listed.id, open.partition)?;
         self.execute(
-            "UPDATE object SET version = ?, size = ? WHERE partition_id = ? AND name = ?",
+            "UPDATE object SET version = ?, size = ?, mutated = 1 WHERE partition_id = ? AND name = ?",
             params![listed.version, stored(listed.size), open.partition, name],
         )?;
         open.version = listed.version.as_deref().map(Box::from);
         open.size = listed.size;
+        open.mutated = true;
         let print = self.ledger.book.objects.print(&listed.id);
         self.objects.insert(digest, print, open);
         self.count(ObjectOutcome::Mutated);
@@ -226,10 +244,10 @@ impl<'a> Draft<'a> {
 
     /// Writes the sums and everything that there is once a commit.
     fn finish(mut self) -> Result<Changes, LedgerError> {
-        self.totals.finish_hourly_cost(&mut self.next);
+        let sources = self.ledger.sources.iter().map(|(name, source)| (source.id, name.clone())).collect();
+        self.totals.finish(&mut self.next, &sources);
         self.next.last_commit = Some(self.at);
-        let conn = &self.ledger.conn;
-        let series = self.totals.write(conn, &self.next, &self.ledger.series).map_err(while_doing(ACTION))?;
+        self.totals.write(&self.ledger.conn, self.at).map_err(while_doing(ACTION))?;
         self.write_counters().map_err(while_doing(ACTION))?;
         if self.quarantine.values().any(Option::is_some) {
             for digest in self.ledger.trim_quarantine().map_err(while_doing(ACTION))? {
@@ -238,13 +256,12 @@ impl<'a> Draft<'a> {
         }
         self.report.series_limit_reached = self.totals.limit_reached();
         Ok(Changes {
-            newest_hour: self.totals.newest_hour(),
+            sums: self.totals.into_sums(),
             next: self.next,
             partitions: self.partitions,
             objects: self.objects,
             quarantine: self.quarantine,
             attempts: self.attempts,
-            series,
             report: self.report,
         })
     }
@@ -264,11 +281,12 @@ impl<'a> Draft<'a> {
             }
         }
         for (name, source) in &self.ledger.sources {
-            if let Some(newest) = new.sources.get(name).and_then(|progress| progress.newest_record) {
-                conn.prepare_cached(
-                    "UPDATE source SET newest_record = ? WHERE id = ? AND newest_record IS NOT ?",
-                )?
-                .execute(params![newest.0, source.id, newest.0])?;
+            let Some(progress) = new.sources.get(name) else { continue };
+            if old.sources.get(name) != Some(progress) {
+                let newest = progress.newest_record.map(|newest| newest.0);
+                let first = progress.first_hour.map(|hour| hour.start().0);
+                conn.prepare_cached("UPDATE source SET newest_record = ?, first_hour = ? WHERE id = ?")?
+                    .execute(params![newest, first, source.id])?;
             }
         }
         conn.prepare_cached("UPDATE state SET object_bytes = ?, first_hour = ?, last_commit = ?")?.execute(
@@ -276,6 +294,14 @@ impl<'a> Draft<'a> {
         )?;
         Ok(())
     }
+}
+
+/// The first hour that an object has a record for. Records that are not traffic have no hour of their own: there the
+/// hour of the newest stands for them, which is minutes later.
+fn first_hour(delta: &ObjectDelta) -> Option<Hour> {
+    let traffic = delta.traffic.keys().next().map(|(hour, _)| *hour);
+    let charged = delta.charges.keys().next().map(|(hour, ..)| *hour);
+    traffic.into_iter().chain(charged).chain(delta.newest_record.map(Hour::of)).min()
 }
 
 fn overflow_of(id: &ObjectId) -> Quarantine {

@@ -83,6 +83,20 @@ pub enum OpenError {
         .path.display()
     )]
     Newer { path: PathBuf, found: i32, known: i32 },
+    /// The file uses a word of a later program.
+    #[error(
+        "{} has the {table} {word:?}, which this program does not know: run the newer program again, or restore a \
+         backup from before the upgrade",
+        .path.display()
+    )]
+    NewerWord { path: PathBuf, table: &'static str, word: String },
+    /// A reader found a file that the writer has not brought to this version yet.
+    #[error(
+        "{} has version {found} and is brought to version {known} when the exporter of this program opens it: start \
+         that first, or use the older program",
+        .path.display()
+    )]
+    NotMigrated { path: PathBuf, found: i32, known: i32 },
     /// Another exporter uses the file.
     #[error("{} is in use by {holder}: stop that one, or give this one its own state.path", .path.display())]
     Locked { path: PathBuf, holder: Holder },

@@ -1,23 +1,21 @@
 //! The file into memory: what a start has to know, and no more. Names, particulars and hours stay in the file.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use rusqlite::{Connection, Row, types::Type};
 
 use super::{
-    Ledger, Source, Sums,
+    Ledger, Source,
     book::{Attempt, Book, Digest, Interner, Mark, OpenObject, OpenPartition},
+    counters::{Counter, CounterMeasure, Offsets},
     objects::FolderPrint,
-    schema::charge_code,
-    totals::first_cost_hour,
+    series::{Family, Meaning, Names},
+    totals::{GrandTotal, first_cost_hour},
 };
 use crate::model::{
-    Candidate, Charge, ChargeCounts, FlowCounts, FlowKey, Hour, IgnoreReason, Listed, NanoUsd, NatDirection,
-    ObjectCounts, ObjectId, ObjectOutcome, Partition, PartitionSpan, RecordCounts, RecordOutcome, Snapshot,
-    SourceProgress, Timestamp,
+    Candidate, Charge, ChargeCounts, Contradiction, Doubt, FlowCounts, FlowKey, Hour, IgnoreReason, Listed,
+    NanoUsd, NatDirection, ObjectCounts, ObjectId, ObjectOutcome, Partition, PartitionSpan, RecordCounts,
+    RecordOutcome, Relation, Series, Snapshot, SourceProgress, SourceSums, Timestamp,
 };
 
 /// What [`partition`] reads, of a table called `p`.
@@ -96,18 +94,24 @@ pub(super) fn flow_counts(row: &Row<'_>, column: usize) -> rusqlite::Result<Flow
     })
 }
 
-/// Billed bytes and money in two columns from `column` on.
+/// Billed bytes, those of them without a price, and money in three columns from `column` on.
 pub(super) fn charge_counts(row: &Row<'_>, column: usize) -> rusqlite::Result<ChargeCounts> {
-    Ok(ChargeCounts { bytes: unsigned(row, column)?, cost: NanoUsd(unsigned(row, column + 1)?) })
+    Ok(ChargeCounts {
+        bytes: unsigned(row, column)?,
+        unpriced: unsigned(row, column + 1)?,
+        cost: NanoUsd(unsigned(row, column + 2)?),
+    })
 }
 
-/// A charge by its number.
-pub(super) fn charge(row: &Row<'_>, column: usize) -> rusqlite::Result<Charge> {
+/// A word of a table of words, by its code.
+fn coded<T>(row: &Row<'_>, column: usize, of_code: fn(i64) -> Option<T>) -> rusqlite::Result<T> {
     let code: i64 = row.get(column)?;
-    Charge::ALL
-        .into_iter()
-        .find(|charge| charge_code(*charge) == code)
-        .ok_or(rusqlite::Error::IntegralValueOutOfRange(column, code))
+    of_code(code).ok_or(rusqlite::Error::IntegralValueOutOfRange(column, code))
+}
+
+/// A charge by its code.
+pub(super) fn charge(row: &Row<'_>, column: usize) -> rusqlite::Result<Charge> {
+    coded(row, column, Charge::of_code)
 }
 
 /// Runs a query and hands every row to `take`.
@@ -126,44 +130,141 @@ pub(super) fn each(
 }
 
 /// Label sets by id.
-pub(super) fn series(conn: &Connection) -> rusqlite::Result<BTreeMap<i64, FlowKey>> {
-    let mut texts = Interner::default();
+pub(super) fn label_sets(
+    conn: &Connection,
+    texts: &mut Interner,
+) -> rusqlite::Result<BTreeMap<i64, FlowKey>> {
+    let mut label_sets = BTreeMap::new();
+    each(conn, "SELECT id, src_zone, dst_zone, port_group, nat_direction FROM label_set", [], |row| {
+        label_sets.insert(row.get(0)?, flow_key(row, 1, texts)?);
+        Ok(())
+    })?;
+    Ok(label_sets)
+}
+
+/// Series by id, each with the id of its label set.
+pub(super) fn series(
+    conn: &Connection,
+    label_sets: &BTreeMap<i64, FlowKey>,
+    texts: &mut Interner,
+) -> rusqlite::Result<BTreeMap<i64, (i64, Series)>> {
     let mut series = BTreeMap::new();
-    each(conn, "SELECT id, src_zone, dst_zone, port_group, nat_direction FROM series", [], |row| {
-        series.insert(row.get(0)?, flow_key(row, 1, &mut texts)?);
+    each(conn, "SELECT id, label_set_id, src_az, dst_az, relation_id FROM series", [], |row| {
+        let key = known(label_sets, row, 1)?.clone();
+        let mut az = |column| {
+            let az = row.get_ref(column)?.as_str_or_null()?;
+            Ok::<_, rusqlite::Error>(az.map(|az| texts.get(az)))
+        };
+        let (src_az, dst_az) = (az(2)?, az(3)?);
+        let relation = coded(row, 4, Relation::of_code)?;
+        series.insert(row.get(0)?, (row.get(1)?, Series { key, src_az, dst_az, relation }));
         Ok(())
     })?;
     Ok(series)
 }
 
-/// The label set of an id; the file's foreign keys make sure that there is one.
-pub(super) fn key_of(
-    series: &BTreeMap<i64, FlowKey>,
-    row: &Row<'_>,
-    column: usize,
-) -> rusqlite::Result<FlowKey> {
-    let id = row.get(column)?;
-    series.get(&id).cloned().ok_or(rusqlite::Error::IntegralValueOutOfRange(column, id))
+/// Names of a table by id.
+pub(super) fn names(conn: &Connection, table: &str) -> rusqlite::Result<BTreeMap<i64, Arc<str>>> {
+    let mut names = BTreeMap::new();
+    each(conn, &format!("SELECT id, name FROM {table}"), [], |row| {
+        names.insert(row.get(0)?, row.get(1)?);
+        Ok(())
+    })?;
+    Ok(names)
 }
 
-/// Totals of both families.
-pub(super) fn totals(conn: &Connection, series: &BTreeMap<i64, FlowKey>) -> rusqlite::Result<Sums> {
-    let mut sums = Sums::default();
-    let sql = "SELECT series_id, flows, packets, bytes, inter_az_bytes FROM traffic_total";
+/// What an id stands for; the file's foreign keys make sure that there is something.
+pub(super) fn known<'a, T>(
+    all: &'a BTreeMap<i64, T>,
+    row: &Row<'_>,
+    column: usize,
+) -> rusqlite::Result<&'a T> {
+    let id = row.get(column)?;
+    all.get(&id).ok_or(rusqlite::Error::IntegralValueOutOfRange(column, id))
+}
+
+/// Totals of traffic by label set.
+pub(super) fn traffic(
+    conn: &Connection,
+    label_sets: &BTreeMap<i64, FlowKey>,
+) -> rusqlite::Result<BTreeMap<FlowKey, FlowCounts>> {
+    let mut traffic = BTreeMap::new();
+    let sql = "SELECT label_set_id, flows, packets, bytes, inter_az_bytes FROM traffic_total";
     each(conn, sql, [], |row| {
-        sums.traffic.insert(key_of(series, row, 0)?, flow_counts(row, 1)?);
+        traffic.insert(known(label_sets, row, 0)?.clone(), flow_counts(row, 1)?);
         Ok(())
     })?;
-    each(conn, "SELECT charge_id, series_id, bytes, nano_usd FROM charge_total", [], |row| {
-        sums.charges.insert((charge(row, 0)?, key_of(series, row, 1)?), charge_counts(row, 2)?);
+    Ok(traffic)
+}
+
+/// Totals of charges by charge and label set.
+pub(super) fn charges(
+    conn: &Connection,
+    label_sets: &BTreeMap<i64, FlowKey>,
+) -> rusqlite::Result<BTreeMap<(Charge, FlowKey), ChargeCounts>> {
+    let mut charges = BTreeMap::new();
+    let sql = "SELECT charge_id, label_set_id, bytes, unpriced_bytes, nano_usd FROM charge_total";
+    each(conn, sql, [], |row| {
+        charges.insert((charge(row, 0)?, known(label_sets, row, 1)?.clone()), charge_counts(row, 2)?);
         Ok(())
     })?;
-    Ok(sums)
+    Ok(charges)
+}
+
+/// What a counter shows, given its sum in a column.
+fn shown(row: &Row<'_>, column: usize, offsets: &Offsets, counter: Counter) -> rusqlite::Result<u64> {
+    let sum = unsigned(row, column)?;
+    let contradiction =
+        || unexpected(column, Type::Integer, format!("{counter:?} has more outside than in its sum {sum}"));
+    offsets.shown(counter, sum).ok_or_else(contradiction)
+}
+
+/// The traffic counters.
+fn shown_traffic(
+    conn: &Connection,
+    label_sets: &BTreeMap<i64, FlowKey>,
+    offsets: &Offsets,
+) -> rusqlite::Result<BTreeMap<FlowKey, FlowCounts>> {
+    let mut traffic = BTreeMap::new();
+    let sql = "SELECT label_set_id, flows, packets, bytes, inter_az_bytes FROM traffic_total WHERE retired_at IS NULL";
+    each(conn, sql, [], |row| {
+        let id = row.get(0)?;
+        let of = |at: usize| {
+            shown(row, 1 + at, offsets, Counter::of_label_set(CounterMeasure::TRAFFIC[at], 0, id))
+        };
+        let counts = FlowCounts { flows: of(0)?, packets: of(1)?, bytes: of(2)?, inter_az_bytes: of(3)? };
+        traffic.insert(known(label_sets, row, 0)?.clone(), counts);
+        Ok(())
+    })?;
+    Ok(traffic)
+}
+
+/// The charge counters.
+fn shown_charges(
+    conn: &Connection,
+    label_sets: &BTreeMap<i64, FlowKey>,
+    offsets: &Offsets,
+) -> rusqlite::Result<BTreeMap<(Charge, FlowKey), ChargeCounts>> {
+    let mut charges = BTreeMap::new();
+    let sql = "SELECT charge_id, label_set_id, bytes, unpriced_bytes, nano_usd FROM charge_total
+        WHERE retired_at IS NULL";
+    each(conn, sql, [], |row| {
+        let (code, id) = (row.get(0)?, row.get(1)?);
+        let of = |at: usize| {
+            shown(row, 2 + at, offsets, Counter::of_label_set(CounterMeasure::CHARGE[at], code, id))
+        };
+        let counts = ChargeCounts { bytes: of(0)?, unpriced: of(1)?, cost: NanoUsd(of(2)?) };
+        charges.insert((charge(row, 0)?, known(label_sets, row, 1)?.clone()), counts);
+        Ok(())
+    })?;
+    Ok(charges)
 }
 
 /// Everything that memory holds of the file.
 pub(super) struct Loaded {
-    series: HashMap<FlowKey, i64>,
+    names: Names,
+    grand: GrandTotal,
+    generation: i64,
     sources: BTreeMap<Arc<str>, Source>,
     newest_hour: Option<Hour>,
     snapshot: Snapshot,
@@ -173,29 +274,125 @@ pub(super) struct Loaded {
 impl Ledger {
     /// Reads it, and changes nothing. `sources` are the configured ones by name, with their ids.
     pub(super) fn load(&self, sources: &BTreeMap<Arc<str>, i64>) -> rusqlite::Result<Loaded> {
-        let series = series(&self.conn)?;
-        let Sums { traffic, charges } = totals(&self.conn, &series)?;
+        let conn = &self.conn;
+        let label_sets = label_sets(conn, &mut Interner::default())?;
+        let offsets = Offsets::load(conn)?;
+        let traffic = shown_traffic(conn, &label_sets, &offsets)?;
+        let charges = shown_charges(conn, &label_sets, &offsets)?;
         let mut snapshot = Snapshot { traffic, charges, ..Snapshot::default() };
-        load_counters(&self.conn, &mut snapshot)?;
-        let sources = load_sources(&self.conn, sources, &mut snapshot)?;
-        let newest_hour = self.edge_hour("max")?;
-        if let Some(newest) = newest_hour {
-            snapshot.hourly_cost = hourly_cost(&self.conn, first_cost_hour(newest))?.into();
-        }
+        load_counters(conn, &mut snapshot)?;
+        load_doubts(conn, &offsets, &mut snapshot)?;
+        let sources = load_sources(conn, sources, &mut snapshot)?;
+        let newest_hour = self.newest_stored_hour()?;
+        load_source_sums(conn, newest_hour, &offsets, &mut snapshot)?;
+        let grand = GrandTotal::load(conn, &offsets, snapshot.records.total())?;
         snapshot.state_bytes = self.state_bytes();
-        let series = series.into_iter().map(|(id, key)| (key, id)).collect();
-        Ok(Loaded { series, sources, newest_hour, snapshot, book: load_book(&self.conn)? })
+        let names = load_names(conn, label_sets, &snapshot)?;
+        let generation = self.stored_generation()?;
+        Ok(Loaded { names, grand, generation, sources, newest_hour, snapshot, book: load_book(conn)? })
     }
 
     /// Makes it the memory.
     pub(super) fn take_over(&mut self, loaded: Loaded) {
-        let Loaded { series, sources, newest_hour, snapshot, book } = loaded;
-        self.series = series;
+        let (sources, book) = self.take_over_sums(loaded);
         self.sources = sources;
-        self.newest_hour = newest_hour;
-        self.snapshot = snapshot.into();
         self.book = book;
     }
+
+    /// Makes names and sums the memory. Returns the rest.
+    pub(super) fn take_over_sums(&mut self, loaded: Loaded) -> (BTreeMap<Arc<str>, Source>, Book) {
+        let Loaded { names, grand, generation, sources, newest_hour, snapshot, book } = loaded;
+        self.names = names;
+        self.grand = grand;
+        self.generation = generation;
+        self.newest_hour = newest_hour;
+        self.snapshot = snapshot.into();
+        (sources, book)
+    }
+}
+
+pub(super) fn load_names(
+    conn: &Connection,
+    label_sets: BTreeMap<i64, FlowKey>,
+    snapshot: &Snapshot,
+) -> rusqlite::Result<Names> {
+    let mut names = Names::default();
+    let series = series(conn, &label_sets, &mut Interner::default())?;
+    for (id, key) in label_sets {
+        names.add_label_set(id, key);
+    }
+    for (id, (_, Series { key, src_az, dst_az, relation })) in series {
+        names.add_series(id, &key, Meaning { src_az, dst_az, relation });
+    }
+    for (id, name) in self::names(conn, "aws_region")? {
+        names.add_region(id, name);
+    }
+    snapshot.traffic.keys().for_each(|key| names.show(key, Family::Traffic));
+    snapshot.charges.keys().for_each(|(charge, key)| names.show(key, Family::Charge(*charge)));
+    Ok(names)
+}
+
+/// What each source has added, by its name: sources that had one name after the other are added up.
+fn load_source_sums(
+    conn: &Connection,
+    newest_hour: Option<Hour>,
+    offsets: &Offsets,
+    next: &mut Snapshot,
+) -> rusqlite::Result<()> {
+    let names = names(conn, "source")?;
+    let mut by_source: BTreeMap<Arc<str>, SourceSums> =
+        names.values().map(|name| (name.clone(), SourceSums::default())).collect();
+    let mut sums = |row: &Row<'_>, take: &mut dyn FnMut(&mut SourceSums) -> rusqlite::Result<()>| {
+        let name = known(&names, row, 0)?.clone();
+        take(by_source.entry(name).or_default())
+    };
+    each(conn, "SELECT source_id, bytes FROM source_total", [], |row| {
+        sums(row, &mut |sums| {
+            sums.bytes += shown(row, 1, offsets, Counter::source_bytes(row.get(0)?))?;
+            Ok(())
+        })
+    })?;
+    each(conn, "SELECT source_id, charge_id, nano_usd FROM source_charge_total", [], |row| {
+        sums(row, &mut |sums| {
+            let counter = Counter::source_cost(row.get(0)?, row.get(1)?);
+            sums.cost[charge(row, 1)? as usize].0 += shown(row, 2, offsets, counter)?;
+            Ok(())
+        })
+    })?;
+    if let Some(newest) = newest_hour {
+        let regions = self::names(conn, "aws_region")?;
+        let sql = "SELECT source_id, hour, charge_id, aws_region_id, bytes, nano_usd FROM charge_hour
+            WHERE hour >= ?";
+        each(conn, sql, [first_cost_hour(newest).start().0], |row| {
+            sums(row, &mut |sums| {
+                let region = known(&regions, row, 3)?;
+                let (bytes, cost) = (unsigned(row, 4)?, NanoUsd(unsigned(row, 5)?));
+                sums.hourly_cost.add(hour(row, 1)?, charge(row, 2)?, region, bytes, cost);
+                Ok(())
+            })
+        })?;
+    }
+    next.by_source = by_source;
+    Ok(())
+}
+
+fn load_doubts(conn: &Connection, offsets: &Offsets, next: &mut Snapshot) -> rusqlite::Result<()> {
+    each(conn, "SELECT doubt_id, bytes FROM doubt_total", [], |row| {
+        let bytes = shown(row, 1, offsets, Counter::doubt(row.get(0)?))?;
+        next.doubts[coded(row, 0, Doubt::of_code)? as usize] = bytes;
+        Ok(())
+    })?;
+    each(conn, "SELECT contradiction_id, records FROM contradiction_total", [], |row| {
+        let records = shown(row, 1, offsets, Counter::contradiction(row.get(0)?))?;
+        next.contradictions[coded(row, 0, Contradiction::of_code)? as usize] = records;
+        Ok(())
+    })?;
+    let regions = names(conn, "aws_region")?;
+    each(conn, "SELECT charge_id, aws_region_id, bytes FROM unpriced_total", [], |row| {
+        let bytes = shown(row, 2, offsets, Counter::unpriced(row.get(0)?, row.get(1)?))?;
+        next.unpriced.insert((charge(row, 0)?, known(&regions, row, 1)?.clone()), bytes);
+        Ok(())
+    })
 }
 
 fn load_sources(
@@ -206,21 +403,25 @@ fn load_sources(
     let mut loaded = BTreeMap::new();
     for (name, id) in sources {
         let mut progress = SourceProgress::default();
-        let mut source = Source { id: *id, begin: None, last_late_scan: None };
-        let sql = "SELECT begin_at, last_late_scan, scanned_through, newest_record,
-            (SELECT coalesce(sum(quarantined), 0) FROM partition WHERE source_id = source.id)
+        let mut source = Source { id: *id, begin: None, first_scan: None, last_late_scan: None };
+        let sql = "SELECT begin_at, first_scan_at, last_late_scan, scanned_through, newest_record,
+            (SELECT coalesce(sum(quarantined), 0) FROM partition WHERE source_id = source.id), first_hour
             FROM source WHERE id = ?";
         each(conn, sql, [id], |row| {
             source.begin = moment(row, 0)?;
-            source.last_late_scan = moment(row, 1)?;
-            progress.last_full_scan = moment(row, 2)?;
-            progress.newest_record = moment(row, 3)?;
-            progress.quarantined = unsigned(row, 4)?;
+            progress.begin = source.begin;
+            source.first_scan = moment(row, 1)?;
+            source.last_late_scan = moment(row, 2)?;
+            progress.last_full_scan = moment(row, 3)?;
+            progress.newest_record = moment(row, 4)?;
+            progress.quarantined = unsigned(row, 5)?;
+            progress.first_hour = moment(row, 6)?.map(Hour::of);
             Ok(())
         })?;
         next.sources.insert(name.clone(), progress);
         loaded.insert(name.clone(), source);
     }
+    next.begin = conn.query_row("SELECT min(begin_at) FROM source", [], |row| moment(row, 0))?;
     Ok(loaded)
 }
 
@@ -248,21 +449,6 @@ fn load_counters(conn: &Connection, next: &mut Snapshot) -> rusqlite::Result<()>
     Ok(())
 }
 
-fn hourly_cost(
-    conn: &Connection,
-    first: Hour,
-) -> rusqlite::Result<BTreeMap<Hour, [NanoUsd; Charge::ALL.len()]>> {
-    let mut cost = BTreeMap::new();
-    let sql =
-        "SELECT hour, charge_id, sum(nano_usd) FROM charge_hour WHERE hour >= ? GROUP BY hour, charge_id";
-    each(conn, sql, [first.start().0], |row| {
-        let hours = cost.entry(hour(row, 0)?).or_insert([NanoUsd(0); _]);
-        hours[charge(row, 1)? as usize] = NanoUsd(unsigned(row, 2)?);
-        Ok(())
-    })?;
-    Ok(cost)
-}
-
 fn load_book(conn: &Connection) -> rusqlite::Result<Book> {
     let mut book = Book::default();
     let mut texts = Interner::default();
@@ -278,7 +464,7 @@ fn load_book(conn: &Connection) -> rusqlite::Result<Book> {
     book.next_partition = last.unwrap_or(0) + 1;
 
     let mut folder: Option<(i64, FolderPrint)> = None;
-    let sql = "SELECT partition_id, name, size, outcome, reason, version FROM object";
+    let sql = "SELECT partition_id, name, size, outcome, reason, version, mutated, baseline FROM object";
     each(conn, sql, [], |row| {
         let id = row.get(0)?;
         // The file may have rows of a partition that is not open only if something else wrote to it.
@@ -299,7 +485,9 @@ fn load_book(conn: &Connection) -> rusqlite::Result<Book> {
             _ => None,
         };
         let version = row.get_ref(5)?.as_str_or_null()?.map(Box::from);
-        let object = OpenObject { partition: id, size: unsigned(row, 2)?, outcome, ignore, version };
+        let size = unsigned(row, 2)?;
+        let (mutated, baseline) = (row.get(6)?, row.get(7)?);
+        let object = OpenObject { partition: id, size, outcome, ignore, version, mutated, baseline };
         book.objects.add(digest, print, object);
         Ok(())
     })?;

@@ -14,7 +14,7 @@ use super::error::{Holder, OpenError};
 /// Held while the value lives.
 #[derive(Debug)]
 pub(super) struct LockFile {
-    _file: File,
+    file: File,
 }
 
 /// A path with something behind its last character.
@@ -44,7 +44,15 @@ impl LockFile {
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
         write_holder(&mut file).map_err(failed)?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+}
+
+impl Drop for LockFile {
+    /// Unlocks explicitly: closing does not, while a child process that has just started still has a
+    /// copy of the descriptor.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
     }
 }
 
@@ -62,4 +70,22 @@ fn read_holder(file: &mut File) -> Holder {
     let mut words = if read.is_ok() { text.split_whitespace() } else { "".split_whitespace() };
     let mut word = || words.next().unwrap_or("?").to_owned();
     Holder { pid: word(), host: word() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_of_the_descriptor_does_not_keep_the_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("flowcost.db");
+        let lock = LockFile::acquire(&state).unwrap();
+        // What a child process has between fork and exec.
+        let copy = lock.file.try_clone().unwrap();
+        assert!(matches!(LockFile::acquire(&state), Err(OpenError::Locked { .. })));
+        drop(lock);
+        LockFile::acquire(&state).unwrap();
+        drop(copy);
+    }
 }

@@ -7,31 +7,40 @@
 //! - `objects` knows the objects that can still be listed, `book` what else is known of single ones.
 //! - `open` checks the file and brings up [`Ledger`]; `load` reads it into memory; `schema` has the tables.
 //! - `audit` asks whether the tables agree; `mark` notices that a file was replaced by an older copy.
-//! - `commit` settles objects; `transition` decides what settling an object again means; `totals` adds up.
+//! - `sources` says which row a configured source has.
+//! - `commit` settles objects; `transition` decides what settling an object again means; `totals` adds up, under the
+//!   ids of `series`, what `additions` writes.
+//! - `counters` says which part of the sums the counters of /metrics do not show.
 //! - `attempts` journals what is being decoded, `quarantine` lists what was set aside, `scans` keeps progress.
+//! - `recount` takes hours that are read again, beside the writer, and puts them in the place of the old ones.
+//! - `retire` takes label sets off /metrics that stand still and cannot come back.
 //! - `seal` forgets names of partitions that have left the window, and hours that are only in the totals.
-//! - `reader` reads the file beside a running writer, `history` the same series by series; `requests` asks the writer
-//!   for something through the file.
+//! - `query` reads the file beside a running writer; `requests` asks the writer for something through the file.
 
+mod additions;
 mod attempts;
 mod audit;
 mod book;
 mod commit;
+mod counters;
 mod error;
-mod history;
 mod load;
 mod lock;
 mod mark;
 mod objects;
 mod open;
 mod quarantine;
-mod reader;
+mod query;
+mod recount;
 mod requests;
+mod retire;
 mod rows;
 mod scans;
 mod schema;
 mod seal;
 mod sealed;
+mod series;
+mod sources;
 #[cfg(test)]
 mod tests;
 mod totals;
@@ -39,7 +48,7 @@ mod transition;
 
 use std::{
     cell::RefCell,
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     fmt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -48,10 +57,12 @@ use std::{
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use error::{Cause, Holder, LedgerError, OpenError};
-pub use history::{HistorySeries, Measure, ReadThrough};
 pub use objects::Unchanged;
 pub use quarantine::QuarantinedObject;
-pub use reader::{LedgerReader, Sums};
+pub use query::{Amounts, HistorySeries, HourRow, LedgerReader, Measure, Sum, Sums, Table};
+pub use recount::{
+    Change, Finding, Finish, Recount, RecountError, RecountObjects, RecountPrices, RecountWish, Recounted,
+};
 pub use requests::{Request, RequestError, Requests};
 pub use scans::ScanProgress;
 
@@ -59,12 +70,13 @@ use self::{
     book::{Book, Digest},
     error::while_doing,
     sealed::{SealedCache, SealedKind},
+    series::Names,
+    totals::GrandTotal,
 };
 use crate::{
     limits,
     model::{
-        Candidate, Charge, FlowKey, Hour, IgnoreReason, ObjectId, ObjectOutcome, Partition, Price, Snapshot,
-        Timestamp,
+        Candidate, Charge, Hour, IgnoreReason, ObjectId, ObjectOutcome, Partition, Price, Snapshot, Timestamp,
     },
 };
 
@@ -73,7 +85,7 @@ use crate::{
 pub struct Options {
     /// Label sets of the traffic families, and of the charge families, the overflow sets included.
     pub series_limit: usize,
-    /// The configured sources: names and urls are unique.
+    /// The configured sources. Names are unique; several may have one url.
     pub sources: Vec<SourceSpec>,
     /// Changes when the same object would give another delta.
     pub classifier_fingerprint: String,
@@ -84,9 +96,9 @@ pub struct Options {
 /// A configured source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceSpec {
-    /// The label. May change.
+    /// The label. May change where no other source has the url.
     pub name: Arc<str>,
-    /// The identity: a renamed source keeps its progress.
+    /// The identity, together with the name where several sources have it.
     pub url: String,
 }
 
@@ -102,12 +114,14 @@ pub struct PriceInForce {
 }
 
 /// What was found in the state file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OpenReport {
     /// There was no file; it has been created.
     pub created: bool,
     /// There had been one before.
     pub started_over: bool,
+    /// The version that the file had, where it was an older one. Older programs cannot open it any more.
+    pub migrated_from: Option<i32>,
     /// No first full scan of all sources has ever been committed.
     pub fresh: bool,
     /// Zones, port groups, NAT gateways or counting rules differ from those of the last run.
@@ -170,6 +184,7 @@ impl Default for Bounds {
 struct Source {
     id: i64,
     begin: Option<Timestamp>,
+    first_scan: Option<Timestamp>,
     last_late_scan: Option<Timestamp>,
 }
 
@@ -181,8 +196,12 @@ pub struct Ledger {
     bounds: Bounds,
     /// Configured sources by name.
     sources: BTreeMap<Arc<str>, Source>,
-    /// Label sets that have an id.
-    series: HashMap<FlowKey, i64>,
+    /// What has an id.
+    names: Names,
+    /// The sums over all that the snapshot has.
+    grand: GrandTotal,
+    /// `state.generation` when names and sums were read.
+    generation: i64,
     /// The latest hour of the hourly tables.
     newest_hour: Option<Hour>,
     book: Book,

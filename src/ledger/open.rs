@@ -5,7 +5,7 @@
 
 use std::{
     cell::RefCell,
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     fs::{self, File},
     io::{ErrorKind, Read},
     path::{Path, PathBuf},
@@ -23,8 +23,11 @@ use super::{
     load::stored,
     lock::{LockFile, beside},
     mark::{self, Mark, Reached},
-    schema::{APPLICATION_ID, VERSION, charge_code, migrate},
+    schema::{self, APPLICATION_ID, VERSION},
     sealed::SealedCache,
+    series::Names,
+    sources,
+    totals::GrandTotal,
 };
 use crate::{
     limits,
@@ -58,9 +61,9 @@ impl Ledger {
             create(&path, options, now)?;
         }
         check_writable(&path)?;
-        let conn = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        let (conn, found) = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         let failed = |error| OpenError::from_sqlite(&path, error);
-        check_content(&path, &conn)?;
+        check_content(&path, &conn, found)?;
         let reached = Reached::of(&conn).map_err(failed)?;
         mark::check(&path, reached)?;
         prepare(&conn).map_err(failed)?;
@@ -70,7 +73,9 @@ impl Ledger {
             series_limit: options.series_limit,
             bounds: Bounds::default(),
             sources: BTreeMap::new(),
-            series: HashMap::new(),
+            names: Names::default(),
+            grand: GrandTotal::default(),
+            generation: 0,
             newest_hour: None,
             book: Book::default(),
             sealed: RefCell::new(SealedCache::default()),
@@ -81,7 +86,10 @@ impl Ledger {
         // What cannot be read to its end is refused before anything of it is changed: reading is part of the transaction.
         let transaction =
             Transaction::new_unchecked(&ledger.conn, TransactionBehavior::Immediate).map_err(failed)?;
-        let (sources, classifier_changed) = configure(&transaction, options, now).map_err(failed)?;
+        schema::migrate(&transaction, found).map_err(failed)?;
+        schema::fill_words(&transaction).map_err(failed)?;
+        check_words(&path, &transaction)?;
+        let (sources, classifier_changed) = note_configuration(&transaction, options, now).map_err(failed)?;
         let loaded = ledger.load(&sources).map_err(failed)?;
         let unfinished = ledger.died_over(|id| named(&sources, id)).map_err(|error| match error {
             LedgerError::Storage { source, .. } => failed(source),
@@ -90,9 +98,13 @@ impl Ledger {
         release_log(&transaction).map_err(failed)?;
         transaction.commit().map_err(failed)?;
         use_write_ahead_log(&ledger.conn).map_err(failed)?;
+        ledger.conn.pragma_update(None, "foreign_keys", true).map_err(failed)?;
         ledger.take_over(loaded);
         let fresh = !ledger.snapshot.first_scan_complete;
-        Ok((ledger, OpenReport { created, started_over, fresh, classifier_changed, unfinished }))
+        let migrated_from = (found < VERSION).then_some(found);
+        let report =
+            OpenReport { created, started_over, migrated_from, fresh, classifier_changed, unfinished };
+        Ok((ledger, report))
     }
 }
 
@@ -114,7 +126,7 @@ impl Ledger {
         self.series_limit = options.series_limit;
         self.sealed = RefCell::default();
         let fresh = !self.snapshot.first_scan_complete;
-        Ok(OpenReport { created: false, started_over: false, fresh, classifier_changed, unfinished })
+        Ok(OpenReport { fresh, classifier_changed, unfinished, ..OpenReport::default() })
     }
 }
 
@@ -190,7 +202,7 @@ fn fill(conn: &Connection, options: &Options, now: Timestamp) -> rusqlite::Resul
     conn.pragma_update(None, "synchronous", "FULL")?;
     let transaction = Transaction::new_unchecked(conn, TransactionBehavior::Immediate)?;
     conn.pragma_update(None, "application_id", APPLICATION_ID)?;
-    migrate(conn, 0)?;
+    schema::create(conn)?;
     conn.execute(
         "INSERT INTO state (id, created_at, classifier, first_scan_complete, object_bytes) VALUES (1, ?, ?, 0, 0)",
         params![now.0, options.classifier_fingerprint],
@@ -206,8 +218,21 @@ fn check_writable(path: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// Looks at the first bytes, then lets SQLite open the file: files of other programs are not touched.
-pub(super) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, OpenError> {
+/// Opens a file that is there and of this version.
+pub(super) fn connect_current(path: &Path, flags: OpenFlags) -> Result<Connection, OpenError> {
+    if !path.exists() {
+        return Err(OpenError::Missing { path: path.to_owned() });
+    }
+    let (conn, found) = connect(path, flags)?;
+    if found < VERSION {
+        return Err(OpenError::NotMigrated { path: path.to_owned(), found, known: VERSION });
+    }
+    Ok(conn)
+}
+
+/// Looks at the first bytes, then lets SQLite open the file: files of other programs are not touched. Returns the
+/// version that the file has.
+pub(super) fn connect(path: &Path, flags: OpenFlags) -> Result<(Connection, i32), OpenError> {
     check_head(path)?;
     let failed = |error| OpenError::from_sqlite(path, error);
     let conn = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(failed)?;
@@ -226,7 +251,15 @@ pub(super) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, OpenE
     if found < 1 {
         return Err(damaged(path, &format!("no version of this program has written version {found}")));
     }
-    Ok(conn)
+    Ok((conn, found))
+}
+
+/// Whether the file uses only words that this program knows.
+pub(super) fn check_words(path: &Path, conn: &Connection) -> Result<(), OpenError> {
+    match schema::unknown_word(conn).map_err(|error| OpenError::from_sqlite(path, error))? {
+        None => Ok(()),
+        Some((table, word)) => Err(OpenError::NewerWord { path: path.to_owned(), table, word }),
+    }
 }
 
 /// Whether the header of the file is that of a state file (<https://www.sqlite.org/fileformat.html>, 1.3).
@@ -267,7 +300,7 @@ pub(super) fn release_log(conn: &Connection) -> rusqlite::Result<bool> {
 }
 
 /// Reads every page once: damage is found now, not in the middle of the work.
-fn check_content(path: &Path, conn: &Connection) -> Result<(), OpenError> {
+fn check_content(path: &Path, conn: &Connection, version: i32) -> Result<(), OpenError> {
     let verdict: String = conn
         .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
         .map_err(|error| OpenError::from_sqlite(path, error))?;
@@ -275,7 +308,7 @@ fn check_content(path: &Path, conn: &Connection) -> Result<(), OpenError> {
         // SQLite's own words, on more than one line.
         return Err(damaged(path, &verdict.replace(char::is_control, " ")));
     }
-    match audit::contradiction(conn).map_err(|error| OpenError::from_sqlite(path, error))? {
+    match audit::contradiction(conn, version).map_err(|error| OpenError::from_sqlite(path, error))? {
         None => Ok(()),
         Some(contradiction) => Err(damaged(path, &contradiction)),
     }
@@ -284,7 +317,8 @@ fn check_content(path: &Path, conn: &Connection) -> Result<(), OpenError> {
 fn prepare(conn: &Connection) -> rusqlite::Result<()> {
     conn.set_prepared_statement_cache_capacity(STATEMENTS);
     conn.pragma_update(None, "synchronous", "FULL")?;
-    conn.pragma_update(None, "foreign_keys", true)?;
+    // Not while tables may be replaced: the first transaction brings an older file to this version.
+    conn.pragma_update(None, "foreign_keys", false)?;
     conn.pragma_update(None, "temp_store", "MEMORY")?;
     conn.query_row(&format!("PRAGMA journal_size_limit = {}", limits::STATE_LOG_BYTES), [], |_| Ok(()))
 }
@@ -302,36 +336,14 @@ fn use_write_ahead_log(conn: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Inside a transaction, brings the file to this version and this configuration. Returns the ids of the configured
+/// Writes down what the file has to know of the configuration, inside a transaction. Returns the ids of the configured
 /// sources by name, and whether the classifier is another one.
-fn configure(
-    conn: &Connection,
-    options: &Options,
-    now: Timestamp,
-) -> rusqlite::Result<(BTreeMap<Arc<str>, i64>, bool)> {
-    let version: i32 = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if version < VERSION {
-        migrate(conn, version)?;
-    }
-    note_configuration(conn, options, now)
-}
-
-/// Writes down what the file has to know of the configuration, inside a transaction.
 fn note_configuration(
     conn: &Connection,
     options: &Options,
     now: Timestamp,
 ) -> rusqlite::Result<(BTreeMap<Arc<str>, i64>, bool)> {
-    let mut sources = BTreeMap::new();
-    for source in &options.sources {
-        let id = conn.query_row(
-            "INSERT INTO source (url, name) VALUES (?, ?)
-             ON CONFLICT (url) DO UPDATE SET name = excluded.name RETURNING id",
-            params![source.url, source.name],
-            |row| row.get(0),
-        )?;
-        sources.insert(source.name.clone(), id);
-    }
+    let sources = sources::note(conn, &options.sources, now)?;
     for price in &options.prices {
         note_price(conn, price, now)?;
     }
@@ -346,9 +358,9 @@ fn note_configuration(
 /// Appends a price when it is not the one that was in force.
 fn note_price(conn: &Connection, price: &PriceInForce, now: Timestamp) -> rusqlite::Result<()> {
     let PriceInForce { aws_region, charge, price } = price;
-    let charge: i64 = charge_code(*charge);
-    let wanted = (stored(price.per_gigabyte.0), stored(price.unit.bytes()));
-    let last: Option<(i64, i64)> = conn
+    let charge: i64 = charge.code();
+    let wanted = (Some(stored(price.per_gigabyte.0)), stored(price.unit.bytes()));
+    let last: Option<(Option<i64>, i64)> = conn
         .query_row(
             "SELECT nano_usd_per_gigabyte, gigabyte_bytes FROM price
              WHERE aws_region = ? AND charge_id = ? ORDER BY id DESC LIMIT 1",

@@ -97,7 +97,7 @@ impl Ledger {
         if !path.exists() {
             return Err(OpenError::Missing { path: path.to_owned() }.into());
         }
-        let conn = open::connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        let (conn, _) = open::connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         let failed = |error| RequestError::from(OpenError::from_sqlite(path, error));
         open::release_log(&conn).map_err(failed)?;
         let transaction =

@@ -55,6 +55,7 @@ impl<'a> Target<'a> {
 }
 
 impl Draft<'_> {
+    #[allow(clippy::too_many_arguments, reason = "what a row has")]
     pub(super) fn write_object(
         &mut self,
         digest: Digest,
@@ -63,6 +64,7 @@ impl Draft<'_> {
         place: i64,
         before: &Before,
         target: Target<'_>,
+        baseline: bool,
     ) -> Result<(), LedgerError> {
         let from = before.open.as_ref().map(|open| open.partition);
         if let Some(from) = from.filter(|from| *from != place) {
@@ -75,11 +77,22 @@ impl Draft<'_> {
         }
         let (outcome, size) = (target.state.outcome, stored(listed.size));
         self.execute(
-            "INSERT INTO object (partition_id, name, version, size, outcome, reason, settled_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?)
+            "INSERT INTO object
+                (partition_id, name, version, size, outcome, reason, settled_at, mutated, baseline)
+             VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?)
              ON CONFLICT (partition_id, name) DO UPDATE SET version = excluded.version, size = excluded.size,
-                outcome = excluded.outcome, reason = excluded.reason, settled_at = excluded.settled_at",
-            params![place, name, listed.version, size, outcome.as_str(), target.reason(), self.at.0],
+                outcome = excluded.outcome, reason = excluded.reason, settled_at = excluded.settled_at,
+                mutated = 0, baseline = excluded.baseline",
+            params![
+                place,
+                name,
+                listed.version,
+                size,
+                outcome.as_str(),
+                target.reason(),
+                self.at.0,
+                baseline
+            ],
         )?;
         let object = OpenObject {
             partition: place,
@@ -87,6 +100,8 @@ impl Draft<'_> {
             outcome,
             ignore: target.state.ignore,
             version: listed.version.as_deref().map(Box::from),
+            mutated: false,
+            baseline,
         };
         let print = self.ledger.book.objects.print(&listed.id);
         self.objects.insert(digest, print, object);

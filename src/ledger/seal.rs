@@ -25,12 +25,32 @@ use crate::{
 const SEAL: &str = "seal partitions";
 const FOLD: &str = "fold old hours";
 
+/// The tables that keep hours apart. Totals have what they lose, or nobody needs it any more.
+const HOURLY: [&str; 7] = [
+    "traffic_hour",
+    "charge_hour",
+    "doubt_hour",
+    "contradiction_hour",
+    "fixed_hour",
+    "baseline_traffic_hour",
+    "baseline_charge_hour",
+];
+
+/// A query over all hourly tables.
+fn hourly(select: &str, filter: &str) -> String {
+    HOURLY.map(|table| format!("{select} FROM {table} {filter}")).join(" UNION ALL ")
+}
+
 /// Hashes of one partition's objects, by what the sealed partition will say about them.
 #[derive(Debug, Default)]
 struct Leaving {
+    counted: Vec<Digest>,
     settled: Vec<Digest>,
     refused_late: Vec<Digest>,
     ignored: Vec<Digest>,
+    /// Of those that are counted.
+    mutated: Vec<Digest>,
+    baseline: Vec<Digest>,
     /// All of them, and those that are to be read if they should come back.
     all: HashSet<Digest>,
 }
@@ -39,6 +59,11 @@ impl Leaving {
     fn take(&mut self, digest: Digest, object: &OpenObject) {
         self.all.insert(digest);
         match object.outcome {
+            ObjectOutcome::Counted => {
+                self.counted.push(digest);
+                self.mutated.extend(object.mutated.then_some(digest));
+                self.baseline.extend(object.baseline.then_some(digest));
+            }
             ObjectOutcome::RefusedLate => self.refused_late.push(digest),
             ObjectOutcome::Ignored if is_open_to_change(object.ignore) => self.ignored.push(digest),
             ObjectOutcome::Gone => {}
@@ -49,9 +74,13 @@ impl Leaving {
     /// What is said of them, and of which objects that is the newer word.
     fn said(self) -> (SealedSet, HashSet<Digest>) {
         let set = SealedSet {
+            counted: HashList::from_digests(self.counted),
             settled: HashList::from_digests(self.settled),
             refused_late: HashList::from_digests(self.refused_late),
             ignored: HashList::from_digests(self.ignored),
+            mutated: HashList::from_digests(self.mutated),
+            baseline: HashList::from_digests(self.baseline),
+            mixed: false,
         };
         (set, self.all)
     }
@@ -211,41 +240,39 @@ impl Ledger {
         let transaction = self.durable(FOLD)?;
         let hours: u64 = transaction
             .query_row(
-                "SELECT count(*) FROM (SELECT hour FROM traffic_hour WHERE hour < ?1
-                 UNION SELECT hour FROM charge_hour WHERE hour < ?1)",
+                &format!("SELECT count(DISTINCT hour) FROM ({})", hourly("SELECT hour", "WHERE hour < ?1")),
                 [until.start().0],
                 |row| load::unsigned(row, 0),
             )
             .map_err(&failed)?;
-        for sql in ["DELETE FROM traffic_hour WHERE hour < ?", "DELETE FROM charge_hour WHERE hour < ?"] {
-            transaction.execute(sql, params![until.start().0]).map_err(&failed)?;
+        for table in HOURLY {
+            let sql = format!("DELETE FROM {table} WHERE hour < ?");
+            transaction.execute(&sql, params![until.start().0]).map_err(&failed)?;
         }
         let sql = "UPDATE state SET folded_before = max(coalesce(folded_before, ?1), ?1)";
         transaction.execute(sql, params![until.start().0]).map_err(&failed)?;
-        let newest = self.edge_hour("max").map_err(&failed)?;
+        let newest = self.newest_stored_hour().map_err(&failed)?;
         transaction.commit().map_err(&failed)?;
         self.newest_hour = newest;
-        if self.snapshot.hourly_cost.keys().next().is_some_and(|hour| *hour < until) {
+        if self.snapshot.by_source.values().any(|sums| sums.hourly_cost.begins_before(until)) {
             let mut next = Snapshot::clone(&self.snapshot);
-            let cost = std::sync::Arc::make_mut(&mut next.hourly_cost);
-            *cost = cost.split_off(&until);
+            next.by_source.values_mut().for_each(|sums| sums.hourly_cost.forget_before(until));
             self.snapshot = next.into();
         }
         Ok(hours)
     }
 
+    /// The first hour of the hourly tables.
     fn oldest_hour(&self) -> rusqlite::Result<Option<Hour>> {
-        self.edge_hour("min")
+        let sql = format!("SELECT min(hour) FROM ({})", hourly("SELECT min(hour) AS hour", ""));
+        self.conn.query_row(&sql, [], |row| Ok(load::moment(row, 0)?.map(Hour::of)))
     }
 
-    /// The first (`min`) or last (`max`) hour of the hourly tables.
-    pub(super) fn edge_hour(&self, edge: &str) -> rusqlite::Result<Option<Hour>> {
-        let sql = format!(
-            "SELECT {edge}(hour) FROM (SELECT {edge}(hour) AS hour FROM traffic_hour
-             UNION ALL SELECT {edge}(hour) FROM charge_hour)"
-        );
-        let seconds: Option<i64> = self.conn.query_row(&sql, [], |row| row.get(0))?;
-        Ok(seconds.map(|seconds| Hour::of(Timestamp(seconds))))
+    /// The last hour that has traffic or a charge.
+    pub(super) fn newest_stored_hour(&self) -> rusqlite::Result<Option<Hour>> {
+        let sql = "SELECT max(hour) FROM (SELECT max(hour) AS hour FROM traffic_hour
+            UNION ALL SELECT max(hour) FROM charge_hour)";
+        self.conn.query_row(sql, [], |row| Ok(load::moment(row, 0)?.map(Hour::of)))
     }
 
     fn refresh_size(&mut self) {

@@ -57,11 +57,11 @@ impl HashList {
         self.0.as_chunks().0
     }
 
-    fn contains(&self, digest: Digest) -> bool {
+    pub(super) fn contains(&self, digest: Digest) -> bool {
         self.entries().binary_search(&digest.0).is_ok()
     }
 
-    fn digests(&self) -> impl Iterator<Item = Digest> {
+    pub(super) fn digests(&self) -> impl Iterator<Item = Digest> {
         self.entries().iter().map(|entry| Digest(*entry))
     }
 
@@ -85,9 +85,17 @@ impl HashList {
 /// A row of `sealed`: of one partition, or of a day and its small hours.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct SealedSet {
+    pub(super) counted: HashList,
+    /// Done with, and not counted. Where it is `mixed` some are.
     pub(super) settled: HashList,
     pub(super) refused_late: HashList,
     pub(super) ignored: HashList,
+    /// Those of `counted` that were replaced afterwards.
+    pub(super) mutated: HashList,
+    /// Those of `counted` whose sums are in the baseline too.
+    pub(super) baseline: HashList,
+    /// Version 1 of the file, which did not keep counted ones apart, sealed some.
+    pub(super) mixed: bool,
 }
 
 impl SealedSet {
@@ -95,17 +103,30 @@ impl SealedSet {
     pub(super) fn load(conn: &Connection, partition: i64) -> Result<Option<Self>, LedgerError> {
         let failed = while_doing("read a sealed partition");
         let mut statement = conn
-            .prepare_cached("SELECT settled, refused_late, ignored FROM sealed WHERE partition_id = ?")
+            .prepare_cached(
+                "SELECT mixed, counted, settled, refused_late, ignored, mutated, baseline
+                 FROM sealed WHERE partition_id = ?",
+            )
             .map_err(&failed)?;
-        let blobs = statement
-            .query_row([partition], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        let row = statement
+            .query_row([partition], |row| {
+                let blobs: [Vec<u8>; 6] =
+                    [row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?];
+                Ok((row.get(0)?, blobs))
+            })
             .optional()
             .map_err(&failed)?;
-        let Some((settled, refused_late, ignored)) = blobs else { return Ok(None) };
+        let Some((mixed, [counted, settled, refused_late, ignored, mutated, baseline])) = row else {
+            return Ok(None);
+        };
         Ok(Some(Self {
+            counted: HashList::from_blob(counted)?,
             settled: HashList::from_blob(settled)?,
             refused_late: HashList::from_blob(refused_late)?,
             ignored: HashList::from_blob(ignored)?,
+            mutated: HashList::from_blob(mutated)?,
+            baseline: HashList::from_blob(baseline)?,
+            mixed,
         }))
     }
 
@@ -114,9 +135,19 @@ impl SealedSet {
     pub(super) fn store(&self, conn: &Connection, partition: i64) -> rusqlite::Result<()> {
         conn.prepare_cached("DELETE FROM sealed WHERE partition_id = ?")?.execute([partition])?;
         conn.prepare_cached(
-            "INSERT INTO sealed (partition_id, settled, refused_late, ignored) VALUES (?, ?, ?, ?)",
+            "INSERT INTO sealed (partition_id, counted, settled, refused_late, ignored, mutated, baseline, mixed)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         )?
-        .execute(params![partition, self.settled.0, self.refused_late.0, self.ignored.0])?;
+        .execute(params![
+            partition,
+            self.counted.0,
+            self.settled.0,
+            self.refused_late.0,
+            self.ignored.0,
+            self.mutated.0,
+            self.baseline.0,
+            self.mixed,
+        ])?;
         Ok(())
     }
 
@@ -127,27 +158,35 @@ impl SealedSet {
     /// The rest, when something else is said of some objects.
     pub(super) fn without(&self, some: &HashSet<Digest>) -> Self {
         Self {
+            counted: self.counted.without(some),
             settled: self.settled.without(some),
             refused_late: self.refused_late.without(some),
             ignored: self.ignored.without(some),
+            mutated: self.mutated.without(some),
+            baseline: self.baseline.without(some),
+            mixed: self.mixed,
         }
     }
 
     /// What both say.
     pub(super) fn with(self, other: Self) -> Self {
         Self {
+            counted: self.counted.with(other.counted),
             settled: self.settled.with(other.settled),
             refused_late: self.refused_late.with(other.refused_late),
             ignored: self.ignored.with(other.ignored),
+            mutated: self.mutated.with(other.mutated),
+            baseline: self.baseline.with(other.baseline),
+            mixed: self.mixed || other.mixed,
         }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.settled.len() + self.refused_late.len() + self.ignored.len()
+        self.counted.len() + self.settled.len() + self.refused_late.len() + self.ignored.len()
     }
 
     fn find(&self, digest: Digest) -> Option<SealedKind> {
-        if self.settled.contains(digest) {
+        if self.counted.contains(digest) || self.settled.contains(digest) {
             Some(SealedKind::Settled)
         } else if self.refused_late.contains(digest) {
             Some(SealedKind::RefusedLate)

@@ -2,11 +2,19 @@
 
 use std::sync::Arc;
 
+use super::Relation;
+
 /// The label value of the overflow series: `other, other, other, none`.
 pub const OVERFLOW_LABEL: &str = "other";
 
+/// The region of what was billed without a region.
+pub const UNKNOWN_REGION: &str = "unknown";
+
 /// Zone names that mean something to the exporter and cannot be configured.
 pub const RESERVED_ZONES: [&str; 4] = ["aws", "internet", "unknown", "other"];
+
+/// Begins the labels of AWS's own addresses; the region follows.
+pub const AWS_LABEL: &str = "aws:";
 
 /// Which way a record crosses a NAT gateway, seen from the client behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,6 +77,26 @@ impl FlowKey {
     }
 }
 
+/// What the ledger adds up by: the four labels, and what they stood for when the records were read.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Series {
+    /// The four labels.
+    pub key: FlowKey,
+    /// AZ of the source, where it is known: an AZ id, or the name of a zone without one.
+    pub src_az: Option<Arc<str>>,
+    /// AZ of the destination.
+    pub dst_az: Option<Arc<str>>,
+    /// How the two stand to each other.
+    pub relation: Relation,
+}
+
+impl From<FlowKey> for Series {
+    /// A series of which nothing more is known.
+    fn from(key: FlowKey) -> Self {
+        Self { key, src_az: None, dst_az: None, relation: Relation::Unknown }
+    }
+}
+
 /// Sums of the traffic counters of one key.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FlowCounts {
@@ -93,48 +121,22 @@ impl FlowCounts {
             inter_az_bytes: add(self.inter_az_bytes, other.inter_az_bytes)?,
         })
     }
+
+    /// Difference, or `None` when it would be negative.
+    #[must_use]
+    pub fn checked_sub(self, other: Self) -> Option<Self> {
+        Some(Self {
+            flows: self.flows.checked_sub(other.flows)?,
+            packets: self.packets.checked_sub(other.packets)?,
+            bytes: self.bytes.checked_sub(other.bytes)?,
+            inter_az_bytes: self.inter_az_bytes.checked_sub(other.inter_az_bytes)?,
+        })
+    }
 }
 
 /// SQLite integers are signed: a sum must stay inside `i64` to be kept exactly.
 fn add(a: u64, b: u64) -> Option<u64> {
     a.checked_add(b).filter(|sum| *sum <= i64::MAX as u64)
-}
-
-/// What AWS bills a record for. One record can carry several.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Charge {
-    /// Between two zones of a region, at the interface that logged it.
-    InterAz,
-    /// Between two regions, at the sender.
-    InterRegion,
-    /// Processing by a NAT gateway.
-    NatProcessing,
-    /// Between the client's zone and the zone of its NAT gateway.
-    NatHop,
-    /// To the internet.
-    InternetEgress,
-}
-
-impl Charge {
-    /// All charges, in label order of the exposition.
-    pub const ALL: [Self; 5] =
-        [Self::InterAz, Self::InterRegion, Self::NatProcessing, Self::NatHop, Self::InternetEgress];
-
-    /// The label value and the config key.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::InterAz => "inter_az",
-            Self::InterRegion => "inter_region",
-            Self::NatProcessing => "nat_processing",
-            Self::NatHop => "nat_hop",
-            Self::InternetEgress => "internet_egress",
-        }
-    }
-
-    /// The charge of a label value.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|charge| charge.as_str() == text)
-    }
 }
 
 /// Billed bytes and their price.
@@ -144,13 +146,29 @@ pub struct ChargeCounts {
     pub bytes: u64,
     /// What they cost at the prices in force when they were read.
     pub cost: super::NanoUsd,
+    /// The part of `bytes` for which there was no price.
+    pub unpriced: u64,
 }
 
 impl ChargeCounts {
     /// Sum, or `None` outside the range of a signed 64-bit integer.
     #[must_use]
     pub fn checked_add(self, other: Self) -> Option<Self> {
-        Some(Self { bytes: add(self.bytes, other.bytes)?, cost: self.cost.checked_add(other.cost)? })
+        Some(Self {
+            bytes: add(self.bytes, other.bytes)?,
+            cost: self.cost.checked_add(other.cost)?,
+            unpriced: add(self.unpriced, other.unpriced)?,
+        })
+    }
+
+    /// Difference, or `None` when it would be negative.
+    #[must_use]
+    pub fn checked_sub(self, other: Self) -> Option<Self> {
+        Some(Self {
+            bytes: self.bytes.checked_sub(other.bytes)?,
+            cost: super::NanoUsd(self.cost.0.checked_sub(other.cost.0)?),
+            unpriced: self.unpriced.checked_sub(other.unpriced)?,
+        })
     }
 }
 

@@ -3,22 +3,28 @@
 //! Knows no input format, no storage and no exposition format; does no I/O. Bytes, money and time are exact
 //! integers here and everywhere below.
 
+mod charge;
 mod delta;
+mod doubt;
 mod flow;
+mod hourly;
 mod money;
 mod object;
 mod snapshot;
 mod time;
 
-pub use delta::{Hints, ObjectDelta};
+pub use charge::{Charge, ChargeSet};
+pub use delta::{Hints, ObjectDelta, Remark};
+pub use doubt::{Contradiction, ContradictionSet, Doubt, DoubtSet, Relation};
 pub use flow::{
-    Charge, ChargeCounts, FlowCounts, FlowKey, NatDirection, OVERFLOW_LABEL, RESERVED_ZONES, RecordCounts,
-    RecordOutcome,
+    AWS_LABEL, ChargeCounts, FlowCounts, FlowKey, NatDirection, OVERFLOW_LABEL, RESERVED_ZONES, RecordCounts,
+    RecordOutcome, Series, UNKNOWN_REGION,
 };
+pub use hourly::{Billed, HourlyCost, Tariff};
 pub use money::{Gigabyte, NanoUsd, Price};
 pub use object::{
-    Candidate, IgnoreReason, Listed, ObjectCounts, ObjectId, ObjectOutcome, Partition, PartitionSpan,
+    Candidate, IgnoreReason, Listed, ObjectCounts, ObjectId, ObjectOutcome, Origin, Partition, PartitionSpan,
     Quarantine, QuarantineReason, Settled, Settlement,
 };
-pub use snapshot::{Snapshot, SourceProgress};
+pub use snapshot::{Snapshot, SourceProgress, SourceSums};
 pub use time::{Clock, Hour, Timestamp};

@@ -51,6 +51,24 @@ impl Partition {
     }
 }
 
+/// Where an object comes from, as far as its key says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The partition of its key.
+    pub partition: Partition,
+    /// The account of its key.
+    pub account: Option<Arc<str>>,
+    /// The region of its key.
+    pub region: Option<Arc<str>>,
+}
+
+impl From<Partition> for Origin {
+    /// An object whose key names neither account nor region.
+    fn from(partition: Partition) -> Self {
+        Self { partition, account: None, region: None }
+    }
+}
+
 /// One line of a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {

@@ -1,31 +1,28 @@
 //! Batches: settled objects wait for each other and are made durable together.
 
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, atomic::Ordering},
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use tokio::{sync::mpsc, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Context, Done,
-    overlaps::{Overlap, Overlaps},
-    source::Counters,
+    overlaps::{Crowd, Found, Overlap, Overlaps},
+    source::Backlog,
 };
 use crate::{
     discover::layout,
     event::Event,
     ledger::LedgerError,
     limits,
-    model::{ObjectId, Quarantine, QuarantineReason, Settled, Settlement},
+    model::{Charge, ObjectDelta, ObjectId, Quarantine, QuarantineReason, Remark, Settled, Settlement},
 };
 
 /// Commits what the readers have settled, in batches by objects, rows or time, whichever comes first.
 #[derive(Debug, Default)]
 pub(super) struct Committer {
-    /// Remarks that have been made, so that each is made once.
-    told_az_ids: BTreeSet<(Arc<str>, Arc<str>)>,
+    /// What has been said, so that it is said once.
+    told: Told,
     told_limit: bool,
     overlaps: Overlaps,
 }
@@ -35,7 +32,7 @@ impl Committer {
     pub(super) async fn run(
         &mut self,
         context: &Context,
-        counters: &[Arc<Counters>],
+        backlogs: &[Arc<Backlog>],
         mut queue: mpsc::Receiver<Done>,
         stop: &CancellationToken,
     ) -> Result<(), LedgerError> {
@@ -51,7 +48,7 @@ impl Committer {
             };
             // When the time is up the batch is what it is.
             let _ = timeout(limits::COMMIT_DELAY, fill).await;
-            if let Err(error) = self.commit(context, counters, batch).await {
+            if let Err(error) = self.commit(context, backlogs, batch).await {
                 stop.cancel();
                 let mut lost = Vec::new();
                 while let Some(done) = queue.recv().await {
@@ -68,7 +65,7 @@ impl Committer {
     pub(super) async fn commit(
         &mut self,
         context: &Context,
-        counters: &[Arc<Counters>],
+        backlogs: &[Arc<Backlog>],
         batch: Vec<Done>,
     ) -> Result<(), LedgerError> {
         if batch.is_empty() {
@@ -87,10 +84,7 @@ impl Committer {
             })
             .await;
         for (source, records) in in_flight {
-            counters[source].in_flight.fetch_sub(1, Ordering::Relaxed);
-            if result.is_ok() {
-                counters[source].settle(records);
-            }
+            backlogs[source].committed(result.is_ok().then_some(records));
         }
         let (report, snapshot) = match result {
             Ok(committed) => committed,
@@ -110,8 +104,8 @@ impl Committer {
             }
         }
         context.tell(&Event::Committed { objects: report.objects, records: report.records, at });
-        for counters in counters {
-            counters.tell(context);
+        for backlog in backlogs {
+            backlog.tell(context);
         }
         Ok(())
     }
@@ -123,16 +117,15 @@ impl Committer {
             let object = one.candidate.listed.id.clone();
             match &one.settlement {
                 Settlement::Counted(delta) => {
-                    for (zone, az_id) in &delta.hints.missing_az_ids {
-                        let fresh = self.told_az_ids.len() < limits::HINTS
-                            && self.told_az_ids.insert((zone.clone(), az_id.clone()));
-                        if fresh {
-                            context.tell(&Event::AzIdMissing { zone: zone.clone(), az_id: az_id.clone() });
-                        }
-                    }
+                    self.told.news(&source, delta).iter().for_each(|event| context.tell(event));
                     let flow_log = layout::flow_log_of(&object.key);
                     let found = flow_log.map(|flow_log| self.overlaps.note(flow_log, delta));
-                    for Overlap { interface, first, second } in found.into_iter().flatten() {
+                    let Found { crowd, pairs } = found.unwrap_or_default();
+                    if let Some(Crowd { interface, flow_logs, pairs }) = crowd {
+                        let source = source.clone();
+                        context.tell(&Event::ManyFlowLogs { source, interface, flow_logs, pairs });
+                    }
+                    for Overlap { interface, first, second } in pairs {
                         let source = source.clone();
                         context.tell(&Event::OverlappingFlowLogs { source, interface, first, second });
                     }
@@ -153,6 +146,36 @@ impl Committer {
             self.told_limit = true;
             context.tell(&Event::SeriesLimitReached);
         }
+    }
+}
+
+/// Remarks and missing prices that have been told of; some hundred, then no more.
+#[derive(Debug, Default)]
+struct Told {
+    /// With the source where the remark does not name a thing.
+    remarks: BTreeSet<(Option<Arc<str>>, Remark)>,
+    unpriced: BTreeSet<(Charge, Arc<str>)>,
+}
+
+impl Told {
+    /// What a delta says that has not been said yet.
+    fn news(&mut self, source: &Arc<str>, delta: &ObjectDelta) -> Vec<Event> {
+        let mut events = Vec::new();
+        for remark in &delta.hints.remarks {
+            let unnamed = matches!(remark, Remark::EndpointWithoutRecords | Remark::TooManyAddresses);
+            let of = unnamed.then(|| source.clone());
+            if self.remarks.len() < limits::REMARKS && self.remarks.insert((of, remark.clone())) {
+                events.push(Event::Remark { source: source.clone(), remark: remark.clone() });
+            }
+        }
+        let unpriced = delta.charges.iter().filter(|(_, counts)| counts.unpriced > 0);
+        for charge in unpriced.map(|((.., charge), _)| *charge).collect::<BTreeSet<_>>() {
+            let aws_region = delta.aws_region.clone();
+            if self.unpriced.len() < limits::REMARKS && self.unpriced.insert((charge, aws_region.clone())) {
+                events.push(Event::Unpriced { source: source.clone(), charge, aws_region });
+            }
+        }
+        events
     }
 }
 
@@ -180,5 +203,62 @@ fn rows_of(settled: &Settled) -> usize {
     match &settled.settlement {
         Settlement::Counted(delta) => delta.traffic.len() + delta.charges.len(),
         _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ChargeCounts, FlowKey, Hints, Hour, NanoUsd};
+
+    fn delta(remarks: &[Remark], unpriced: &[(Charge, u64)]) -> ObjectDelta {
+        let counts = |unpriced| ChargeCounts { bytes: 9, cost: NanoUsd(0), unpriced };
+        let row = |(hour, (charge, bytes)): (usize, &(Charge, u64))| {
+            ((Hour(hour as i64), FlowKey::overflow().into(), *charge), counts(*bytes))
+        };
+        ObjectDelta {
+            aws_region: "us-east-1".into(),
+            charges: unpriced.iter().enumerate().map(row).collect(),
+            hints: Hints { remarks: remarks.iter().cloned().collect(), ..Hints::default() },
+            ..ObjectDelta::default()
+        }
+    }
+
+    #[test]
+    fn a_remark_is_told_once() {
+        let mut told = Told::default();
+        let forwarder = Remark::Forwarder { interface_id: "eni-1".into() };
+        let said = delta(&[forwarder.clone(), Remark::TooManyAddresses], &[]);
+        assert_eq!(told.news(&"ops".into(), &said).len(), 2);
+        assert_eq!(told.news(&"ops".into(), &said).len(), 0);
+        let events = told.news(&"net".into(), &said);
+        assert!(
+            matches!(&events[..], [Event::Remark { source, remark: Remark::TooManyAddresses }] if **source == *"net"),
+            "what names nothing is told of each source: {events:?}"
+        );
+    }
+
+    #[test]
+    fn a_missing_price_is_told_once_for_each_charge_and_region() {
+        let mut told = Told::default();
+        let some = [(Charge::VpnEgress, 3), (Charge::VpnEgress, 4), (Charge::NatHop, 0)];
+        let events = told.news(&"ops".into(), &delta(&[], &some));
+        assert!(matches!(&events[..], [Event::Unpriced { charge: Charge::VpnEgress, .. }]), "{events:?}");
+        assert!(told.news(&"ops".into(), &delta(&[], &some)).is_empty());
+        let elsewhere = ObjectDelta { aws_region: "eu-west-1".into(), ..delta(&[], &some) };
+        assert_eq!(told.news(&"ops".into(), &elsewhere).len(), 1);
+    }
+
+    #[test]
+    fn what_is_told_is_bounded() {
+        let mut told = Told::default();
+        let mut count = 0;
+        for number in 0..2 * limits::REMARKS {
+            let remark = Remark::OtherScope { zone: number.to_string().into() };
+            let aws_region: Arc<str> = number.to_string().into();
+            let delta = ObjectDelta { aws_region, ..delta(&[remark], &[(Charge::NatHop, 1)]) };
+            count += told.news(&"ops".into(), &delta).len();
+        }
+        assert_eq!(count, 2 * limits::REMARKS);
     }
 }

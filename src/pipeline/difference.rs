@@ -12,7 +12,7 @@ use crate::{
 /// What is to be done with a key.
 pub(super) enum Work {
     Read(Candidate),
-    Settle(Settled),
+    Settle(Box<Settled>),
 }
 
 /// Leaves out what is as it was settled and asks for nothing.
@@ -29,9 +29,11 @@ pub(super) fn decide(source: &Arc<str>, found: Found, known: Option<Known>) -> O
     let changed = known.as_ref().is_some_and(|known| {
         known.version.is_some() && found.listed.version.is_some() && known.version != found.listed.version
     });
-    let candidate = Candidate { listed: found.listed, source: source.clone(), partition: found.partition };
-    let settle = |candidate, settlement| Some(Work::Settle(Settled { candidate, settlement, fetched: 0 }));
-    match verdict(found.ignored, known.map(|known| (known.outcome, known.reason)), changed) {
+    let ignored = found.ignored;
+    let candidate = found.into_candidate(source.clone());
+    let settle =
+        |candidate, settlement| Some(Work::Settle(Box::new(Settled { candidate, settlement, fetched: 0 })));
+    match verdict(ignored, known.map(|known| (known.outcome, known.reason)), changed) {
         Verdict::Nothing => None,
         Verdict::Read => Some(Work::Read(candidate)),
         Verdict::Ignore(reason) => settle(candidate, Settlement::Ignored(reason)),

@@ -4,10 +4,8 @@
 //! when a cycle is cut short stays; the rest is found again, because it is not in the set of settled keys.
 
 mod committer;
-mod decoders;
 mod difference;
 mod overlaps;
-mod progress;
 mod source;
 
 use std::{
@@ -17,27 +15,25 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use committer::Committer;
-use decoders::Decoders;
-use source::Source;
-pub(crate) use source::panicked;
+use source::{AtWork, Source, Turn};
 
 use crate::{
     accumulate::{DigestLimits, digest},
     classify::Classifier,
     decode::Input,
-    discover::SourceSpec,
     event::{Event, Observer},
-    ledger::{Ledger, LedgerError},
+    ledger::{Ledger, LedgerError, Requests},
     limits,
     model::{
-        Candidate, Clock, Hour, Partition, Quarantine, QuarantineReason, Settled, Settlement, Snapshot,
-        Timestamp,
+        Candidate, Clock, Hour, ObjectOutcome, Origin, Quarantine, QuarantineReason, Settled, Settlement,
+        Snapshot, SourceProgress, Timestamp,
     },
-    store::{ObjectStore, chain},
+    reader::{self, Reader},
+    store::chain,
 };
 
 /// What the cycle needs to know of the configuration.
@@ -47,6 +43,8 @@ pub struct Settings {
     pub poll_interval: Duration,
     /// How old a partition may be and still be read.
     pub lookback: Duration,
+    /// How long the ledger keeps hours apart.
+    pub keep: Duration,
     /// Where a source begins at its first start; default: one lookback ago.
     pub start: Option<Timestamp>,
     /// Objects fetched and decoded at a time, over all sources.
@@ -57,18 +55,8 @@ pub struct Settings {
     pub digest: DigestLimits,
 }
 
-/// One source with what reads and judges it.
-pub struct SourceParts {
-    /// What to look for.
-    pub spec: SourceSpec,
-    /// Where.
-    pub store: Arc<dyn ObjectStore>,
-    /// How its records are judged.
-    pub classifier: Arc<Classifier>,
-}
-
 /// Reads one object: what it adds, or why it adds nothing.
-pub type Digest = fn(Input, &Partition, &Classifier, &DigestLimits) -> Settlement;
+pub type Digest = fn(Input, &Origin, &Classifier, &DigestLimits) -> Settlement;
 
 /// Takes every committed snapshot.
 pub type Publish = Arc<dyn Fn(Arc<Snapshot>) + Send + Sync>;
@@ -81,8 +69,7 @@ struct Context {
     publish: Publish,
     clock: Clock,
     digest: Digest,
-    decoders: Decoders,
-    slots: Semaphore,
+    reader: Reader,
     /// Why a reader of the ledger ended the cycle.
     failure: Mutex<Option<LedgerError>>,
 }
@@ -178,25 +165,23 @@ impl Pipeline {
     /// Puts the parts together. Does nothing yet. `unfinished` is what the ledger reported when it was opened.
     pub fn new(
         settings: Settings,
-        sources: Vec<SourceParts>,
+        sources: Vec<reader::Source>,
         ledger: SharedLedger,
         unfinished: Vec<Candidate>,
         observer: Observer,
         publish: Publish,
         clock: Clock,
     ) -> Self {
-        let slots = slots(&settings);
         Self {
             sources: numbered(sources),
             context: Context {
+                reader: Reader::new(read_limits(&settings)),
                 settings,
                 ledger,
                 observer,
                 publish,
                 clock,
                 digest,
-                decoders: Decoders::new(),
-                slots,
                 failure: Mutex::new(None),
             },
             committer: Committer::default(),
@@ -213,9 +198,14 @@ impl Pipeline {
 
     /// Goes over to another configuration, between two runs. The ledger has gone over before, and reported `unfinished`.
     /// What has been said once is not said again.
-    pub fn reconfigure(&mut self, settings: Settings, sources: Vec<SourceParts>, unfinished: Vec<Candidate>) {
+    pub fn reconfigure(
+        &mut self,
+        settings: Settings,
+        sources: Vec<reader::Source>,
+        unfinished: Vec<Candidate>,
+    ) {
         self.sources = numbered(sources);
-        self.context.slots = slots(&settings);
+        self.context.reader.set_limits(read_limits(&settings));
         self.context.settings = settings;
         self.unfinished = unfinished;
         // The next cycle is one that looks at everything.
@@ -226,49 +216,71 @@ impl Pipeline {
     /// again, with the last committed state still shown.
     pub async fn run(&mut self, stop: CancellationToken) {
         let mut failures = 0;
+        let mut poll_at = Duration::ZERO;
+        let mut first_scan = None;
         while !stop.is_cancelled() {
             let began = self.context.clock.elapsed();
-            let pause = match self.cycle(&stop).await {
-                Ok(()) => {
-                    failures = 0;
-                    self.context.settings.poll_interval
-                }
-                Err(error) => {
-                    failures += 1;
-                    let retry_in = backoff(self.context.settings.poll_interval, failures);
-                    let state = self.context.ledger.with(|ledger| ledger.path().to_owned()).await;
-                    let advice = error.advice();
-                    self.context.tell(&Event::CommitFailed { state, error: chain(&error), advice, retry_in });
-                    retry_in
-                }
+            let ended = if first_scan.is_some() {
+                self.turn(Turn::FirstScans, &stop).await
+            } else {
+                poll_at = began.saturating_add(self.context.settings.poll_interval);
+                self.cycle(&stop).await
             };
-            let spent = self.context.clock.elapsed().saturating_sub(began);
+            failures = if ended.is_ok() { 0 } else { failures + 1 };
+            if let Err(error) = ended {
+                let retry_in = backoff(self.context.settings.poll_interval, failures);
+                poll_at = began.saturating_add(retry_in);
+                let state = self.context.ledger.with(|ledger| ledger.path().to_owned()).await;
+                let advice = error.advice();
+                self.context.tell(&Event::CommitFailed { state, error: chain(&error), advice, retry_in });
+            }
+            first_scan = self.next_first_scan().filter(|at| failures == 0 && *at < poll_at);
+            let due = first_scan.unwrap_or(poll_at);
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = tokio::time::sleep(pause.saturating_sub(spent)) => {}
+                () = tokio::time::sleep(due.saturating_sub(self.context.clock.elapsed())) => {}
             }
         }
     }
 
+    /// When the next first scan that has failed is tried again, in elapsed time.
+    fn next_first_scan(&self) -> Option<Duration> {
+        self.sources.iter().filter_map(Source::next_first_scan).min()
+    }
+
     /// One cycle over all sources. An error is one of the ledger: nothing of the failed batch counts.
     pub async fn cycle(&mut self, stop: &CancellationToken) -> Result<(), LedgerError> {
-        let beat = self.polls.is_multiple_of(limits::FULL_SCAN_EVERY);
+        let full = self.polls.is_multiple_of(limits::FULL_SCAN_EVERY);
         self.polls = self.polls.wrapping_add(1);
+        self.turn(Turn::Poll { full }, stop).await
+    }
+
+    async fn turn(&mut self, turn: Turn, stop: &CancellationToken) -> Result<(), LedgerError> {
         let context = &self.context;
         let stop = stop.child_token();
-        let counters: Vec<_> = self.sources.iter().map(Source::counters).collect();
+        let backlogs: Vec<_> = self.sources.iter().map(Source::backlog).collect();
         let unfinished = self.unfinished.iter().map(set_aside).collect();
-        self.committer.commit(context, &counters, unfinished).await?;
+        self.committer.commit(context, &backlogs, unfinished).await?;
         self.unfinished.clear();
-        let requests = context.ledger.with(|ledger| ledger.take_requests()).await?;
+        let requests = match turn {
+            Turn::Poll { .. } => {
+                let requests = context.ledger.with(|ledger| {
+                    ledger.catch_up()?;
+                    ledger.take_requests()
+                });
+                requests.await?
+            }
+            Turn::FirstScans => Requests::default(),
+        };
         if requests.dropped > 0 {
             context.tell(&Event::QuarantineDropped { objects: requests.dropped });
         }
         let (done, queue) = mpsc::channel(limits::COMMIT_OBJECTS);
         let enough = stop.child_token();
+        let at_work = AtWork::new(self.sources.len());
         let scans = join_all(self.sources.iter_mut().map(|source| {
             let asked = requests.retry.iter().filter(|candidate| source.owns(candidate)).cloned().collect();
-            source.run(context, beat, asked, done.clone(), &stop, &enough)
+            source.run(context, turn, asked, done.clone(), &at_work, &stop, &enough)
         }));
         let scans = async {
             let mut scans = pin!(scans);
@@ -280,7 +292,7 @@ impl Pipeline {
         };
         // The committer ends when the last sender is gone: each scan drops its own.
         drop(done);
-        let (outcomes, committed) = tokio::join!(scans, self.committer.run(context, &counters, queue, &stop));
+        let (outcomes, committed) = tokio::join!(scans, self.committer.run(context, &backlogs, queue, &stop));
         let committed = context.take_failure().and(committed);
         if committed.is_err() {
             self.sources.iter_mut().for_each(Source::scan_all_next);
@@ -297,22 +309,50 @@ impl Pipeline {
             }
         }
         finished?;
-        if beat {
+        self.show_without_unread().await?;
+        if turn == (Turn::Poll { full: true }) {
             self.retry_unfinished(&stop).await?;
             self.fold().await?;
+            self.retire().await?;
         }
         self.publish().await;
+        Ok(())
+    }
+
+    /// Shows the flow families although some sources have not been read yet, when they were waited for long enough and
+    /// only their faults keep them: while they are busy with a long backlog the others wait.
+    async fn show_without_unread(&self) -> Result<(), LedgerError> {
+        let now = self.context.clock.now();
+        let snapshot = self.context.ledger.with(|ledger| ledger.snapshot()).await;
+        if snapshot.first_scan_complete {
+            return Ok(());
+        }
+        let read = |source: &Source| snapshot.sources.get(source.name()).is_some_and(SourceProgress::is_read);
+        let unread: Vec<&Source> = self.sources.iter().filter(|source| !read(source)).collect();
+        if !unread.iter().all(|source| source.is_in_trouble()) {
+            return Ok(());
+        }
+        let show = move |ledger: &mut Ledger| ledger.show_without_unread(now, limits::FIRST_SCAN_WAIT);
+        if !self.context.ledger.with(show).await? {
+            return Ok(());
+        }
+        self.publish().await;
+        for source in unread {
+            source.tell_left_behind(&self.context);
+        }
+        let objects = snapshot.objects.get(ObjectOutcome::Counted);
+        self.context.tell(&Event::FirstScanComplete { objects });
         Ok(())
     }
 
     /// Tries objects that the process died over once more, alone: most were only under way when something else
     /// ended the process.
     async fn retry_unfinished(&mut self, stop: &CancellationToken) -> Result<(), LedgerError> {
-        let counters: Vec<_> = self.sources.iter().map(Source::counters).collect();
+        let backlogs: Vec<_> = self.sources.iter().map(Source::backlog).collect();
         for candidate in self.context.ledger.with(|ledger| ledger.unfinished()).await? {
             let Some(source) = self.sources.iter().find(|source| source.owns(&candidate)) else { continue };
             if let Some(done) = source.retry(&self.context, candidate, stop).await {
-                self.committer.commit(&self.context, &counters, vec![done]).await?;
+                self.committer.commit(&self.context, &backlogs, vec![done]).await?;
             }
         }
         Ok(())
@@ -321,14 +361,32 @@ impl Pipeline {
     /// Lets go of what is older than the ledger keeps.
     async fn fold(&self) -> Result<(), LedgerError> {
         let now = Hour::of(self.context.clock.now());
+        let keep = i64::try_from(self.context.settings.keep.as_secs()).unwrap_or(i64::MAX) / Hour::SECONDS;
         let fold = move |ledger: &mut Ledger| {
             // A clock that runs far ahead must not fold what is recent by the records.
             let Some(newest) = ledger.newest_hour() else { return Ok(0) };
-            ledger.fold(Hour(now.min(newest).0 - limits::LEDGER_HOURS))
+            ledger.fold(Hour(now.min(newest).0 - keep))
         };
         let hours = self.context.ledger.with(fold).await?;
         if hours > 0 {
             self.context.tell(&Event::HoursFolded { hours });
+        }
+        Ok(())
+    }
+
+    /// Takes label sets off the metrics that no source's rules can produce any more.
+    async fn retire(&self) -> Result<(), LedgerError> {
+        let now = self.context.clock.now();
+        let classifiers: Vec<_> = self.sources.iter().map(Source::classifier).collect();
+        let retire = move |ledger: &mut Ledger| {
+            // A clock that runs far ahead makes nothing old.
+            let Some(newest) = ledger.newest_hour() else { return Ok(0) };
+            let since = now.min(newest.end()).minus(limits::RETIRES_AFTER);
+            ledger.retire(since, now, |key| classifiers.iter().any(|rules| rules.can_produce(key)))
+        };
+        let label_sets = self.context.ledger.with(retire).await?;
+        if label_sets > 0 {
+            self.context.tell(&Event::LabelSetsRetired { label_sets });
         }
         Ok(())
     }
@@ -340,18 +398,23 @@ impl Pipeline {
     }
 }
 
-fn slots(settings: &Settings) -> Semaphore {
-    Semaphore::new(settings.concurrency.max(1))
+fn read_limits(settings: &Settings) -> reader::Limits {
+    reader::Limits { concurrency: settings.concurrency, object_bytes: settings.object_bytes }
 }
 
-fn numbered(sources: Vec<SourceParts>) -> Vec<Source> {
-    sources.into_iter().enumerate().map(|(at, parts)| Source::new(at, parts)).collect()
+fn numbered(sources: Vec<reader::Source>) -> Vec<Source> {
+    sources.into_iter().enumerate().map(|(at, logs)| Source::new(at, logs)).collect()
 }
 
 fn set_aside(candidate: &Candidate) -> Done {
     let detail = format!("the process ended {} times while decoding it", limits::DECODE_ATTEMPTS);
     let settlement = Settlement::Quarantined(Quarantine { reason: QuarantineReason::Unfinished, detail });
     Done { settled: Settled { candidate: candidate.clone(), settlement, fetched: 0 }, in_flight: None }
+}
+
+/// The same for a source that has never been read: seconds.
+fn first_backoff(failures: u32) -> Duration {
+    backoff(limits::FIRST_SCAN_RETRY, failures).min(limits::FIRST_SCAN_RETRY_MAX)
 }
 
 /// Doubles with every failure, with jitter, up to the longest pause.

@@ -8,8 +8,6 @@ use crate::limits;
 /// The deadlines and pauses of one store. [`Patience::default`] is what `limits` says; tests shorten it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
-    /// To open a connection.
-    pub connect: Duration,
     /// From the start of an attempt to the headers of its answer; for a listing page to its end.
     pub answer: Duration,
     /// The span in which a body must make [`limits::STORE_STALL_BYTES`] of progress.
@@ -27,7 +25,6 @@ pub struct Patience {
 impl Default for Patience {
     fn default() -> Self {
         Self {
-            connect: limits::STORE_CONNECT,
             answer: limits::STORE_ANSWER,
             stall: limits::STORE_STALL,
             list: limits::LIST_DEADLINE,

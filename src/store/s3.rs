@@ -1,4 +1,4 @@
-//! Objects in S3, or in a store that speaks its protocol. The only file that names the SDK.
+//! Objects in S3, or in a store that speaks its protocol.
 //!
 //! The SDK's own retries are off: they stop at the headers of an answer and hide how many requests were made. One
 //! loop here covers whole answers, bodies included, and tells the observer of every attempt. What is returned has
@@ -14,19 +14,14 @@ use std::{
 };
 
 use async_trait::async_trait;
-use aws_config::{BehaviorVersion, ConfigLoader};
 use aws_sdk_s3::{
     Client,
-    config::{
-        Credentials, IdentityCache, Region, ResponseChecksumValidation, StalledStreamProtectionConfig,
-        retry::RetryConfig, timeout::TimeoutConfig,
-    },
+    config::{Region, ResponseChecksumValidation, StalledStreamProtectionConfig, retry::RetryConfig},
     error::{ProvideErrorMetadata, SdkError},
     operation::{RequestId, get_object::GetObjectOutput, list_objects_v2::ListObjectsV2Output},
     primitives::ByteStream,
     types::{ChecksumMode, EncodingType},
 };
-use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 use bytes::Bytes;
 use tokio::time::{sleep, timeout};
 
@@ -38,6 +33,7 @@ use super::{
     spare::{Lent, Spare},
 };
 use crate::{
+    aws::{self, SdkConfig},
     event::{Event, Observer},
     limits,
     model::{Listed, ObjectId},
@@ -74,42 +70,19 @@ pub struct S3Store {
 }
 
 impl S3Store {
-    /// A store with the default credential chain: environment, profile and SSO, web identity, container, instance.
-    /// Reads the profile files; the first request to a provider or to the bucket is made by the first call.
-    pub async fn connect(options: S3Options) -> Self {
-        Self::build(options, |loader| loader).await
-    }
-
-    /// A store with fixed keys, which leaves the environment alone.
-    pub async fn connect_with_keys(options: S3Options, access_key_id: &str, secret_access_key: &str) -> Self {
-        let keys = Credentials::new(access_key_id, secret_access_key, None, None, "fixed");
-        Self::build(options, |loader| loader.credentials_provider(keys)).await
-    }
-
-    async fn build(options: S3Options, with: impl FnOnce(ConfigLoader) -> ConfigLoader) -> Self {
-        let http = aws_smithy_http_client::Builder::new()
-            .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
-            .build_https();
-        let shared = with(
-            aws_config::defaults(BehaviorVersion::latest())
-                .http_client(http)
-                .region(Region::new(options.region.clone())),
-        )
-        .load()
-        .await;
-        let mut config = aws_sdk_s3::config::Builder::from(&shared);
+    /// A client of the bucket. Makes no request.
+    pub fn new(shared: &SdkConfig, options: S3Options) -> Self {
+        let mut config = aws_sdk_s3::config::Builder::from(shared).region(Region::new(options.region));
         if let Some(endpoint) = options.endpoint {
             config = config.endpoint_url(endpoint);
         }
         let config = config
             .force_path_style(options.path_style)
             .retry_config(RetryConfig::disabled())
-            .timeout_config(TimeoutConfig::builder().connect_timeout(options.patience.connect).build())
             // Replaced by a stricter rule on the bodies that are read here.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             // Asked for by hand: a checksum can only be verified on a whole object.
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
-            .identity_cache(IdentityCache::lazy().load_timeout(limits::STORE_CREDENTIALS).build())
             .build();
         Self {
             client: Client::from_conf(config),
@@ -192,7 +165,12 @@ impl S3Store {
     {
         match timeout(self.patience.answer, answer).await {
             Ok(Ok(output)) => Ok(output),
-            Ok(Err(error)) => Err(failure_of(operation, &error, signed.load(Ordering::Relaxed))),
+            Ok(Err(error @ SdkError::DispatchFailure(_))) if !signed.load(Ordering::Relaxed) => {
+                let (source, tried) = (Arc::clone(&self.source), chain(&error));
+                (self.observer)(&Event::CredentialsMissing { source, tried });
+                Err(Failure::new(FailureReason::Denied, aws::no_credentials(&error)))
+            }
+            Ok(Err(error)) => Err(failure_of(operation, &error)),
             Err(_) => {
                 let detail = format!("no answer within {:?}", self.patience.answer);
                 Err(Failure::new(FailureReason::Timeout, detail))
@@ -413,8 +391,8 @@ fn has_checksum(output: &GetObjectOutput) -> bool {
         || output.checksum_sha256().is_some()
 }
 
-/// What an error of the SDK means. `signed`: the request had its credentials and was ready to be sent.
-fn failure_of<E>(operation: Operation, error: &SdkError<E>, signed: bool) -> Failure
+/// What an error of the SDK means.
+fn failure_of<E>(operation: Operation, error: &SdkError<E>) -> Failure
 where
     E: ProvideErrorMetadata + RequestId + std::error::Error + 'static,
 {
@@ -437,7 +415,6 @@ where
         // The headers came, the rest did not.
         SdkError::ResponseError(_) => FailureReason::Network,
         SdkError::TimeoutError(_) => FailureReason::Timeout,
-        SdkError::DispatchFailure(_) if !signed => FailureReason::Denied,
         SdkError::DispatchFailure(failure) if failure.is_timeout() => FailureReason::Timeout,
         SdkError::DispatchFailure(failure) if failure.is_user() => FailureReason::Other,
         SdkError::DispatchFailure(_) => FailureReason::Network,
@@ -479,10 +456,14 @@ mod tests {
                 session_name: "test".to_owned(),
             })
             .build();
-        let store = S3Store::build(options, |loader| loader.credentials_provider(no_token)).await;
+        let shared = aws::connect_as(&options.region, no_token).await;
+        let store = S3Store::new(&shared, options);
         let request = ListRequest { prefix: "", start_after: None, delimited: false, page: None };
         let error = store.list(request).await.expect_err("there is no token");
         assert_eq!(error.reason, FailureReason::Denied, "{}", chain(&error));
         assert_eq!(*failures.lock().unwrap(), [Some(FailureReason::Denied)]);
+        let said = chain(&error);
+        assert!(said.contains("credentials cannot be loaded (") && said.lines().count() == 1, "{said}");
+        assert!(!said.contains("dispatch failure"), "the words of the SDK stay in the debug log: {said}");
     }
 }

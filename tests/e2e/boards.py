@@ -50,7 +50,7 @@ class Catalogue:
 
 def level(text, flow):
     """The labels that a level names, such as job_charge_flow."""
-    names = {"flow": flow, "job": {"job"}, "charge": {"charge"}} | {name: {name} for name in flow}
+    names = {"flow": flow} | {name: {name} for name in ("job", "instance", "charge", "kind", "source", *flow)}
     left, labels = text, set()
     while left:
         word = next((name for name in names if re.match(rf"{name}(_|\Z)", left)), None)
@@ -92,6 +92,7 @@ def fill(text, board, values=None, *, start, end):
     known = {
         "__interval": f"{max(300, (end - start) // 1000)}s",
         "__range": f"{end - start}s",
+        "__range_s": end - start,
         "__from": start,
         "__to": end,
     }
@@ -100,7 +101,7 @@ def fill(text, board, values=None, *, start, end):
             # The choice "auto": a part of the range, never below the least. Grafana rounds it, and writes it in one unit.
             least = {"30m": 30, "1h": 60}[variable["auto_min"]]
             known[variable["name"]] = f"{max(least, (end - start) // variable['auto_count'] // 60)}m"
-        elif variable["type"] == "textbox":
+        elif variable["type"] in ("textbox", "custom"):
             known[variable["name"]] = variable["current"]["value"]
         elif variable["type"] == "query":
             known[variable["name"]] = variable["allValue"]
@@ -123,7 +124,8 @@ def problems(name, board, catalogue):
     found = list(identity(name, board))
     found += placement(board)
     for panel in panels(board):
-        found += [f"panel {panel.get('id')} {panel.get('title')!r}: {why}" for why in panel_problems(panel)]
+        complaints = (*panel_problems(panel), *named_fields(panel, catalogue))
+        found += [f"panel {panel.get('id')} {panel.get('title')!r}: {why}" for why in complaints]
     found += variable_problems(board)
     now = 1_700_000_000
     texts = [(f"panel {panel['id']} {panel['title']!r}, query {target.get('refId')}", target["expr"]) for panel, target in queries(board)]
@@ -181,12 +183,30 @@ def panel_problems(panel):
         yield "unit is missing"
     if not panel.get("targets"):
         yield "no query"
+    defaults = panel["fieldConfig"]["defaults"]
+    if panel["type"] != "barchart" and not defaults.get("noValue", "-").strip("-"):
+        yield "noValue must say why nothing is shown"
+    if panel["type"] in ("stat", "gauge", "bargauge") and defaults["thresholds"]["steps"][0]["color"] == "green":
+        yield "the first colour is green, and so would be what is missing"
+    if panel["type"] == "timeseries" and defaults["custom"].get("spanNulls") is not False:
+        yield "draws lines over gaps"
     refs = [target.get("refId") for target in panel.get("targets", [])]
     if len(set(refs)) != len(refs) or None in refs:
         yield "a refId is missing or used twice"
     for owner in (panel, *panel.get("targets", [])):
         if owner.get("datasource") != SOURCE:
             yield f"the data source is {owner.get('datasource')}, must be the variable"
+
+
+def named_fields(panel, catalogue):
+    """Fields that a panel names one by one: all charges or none, and never AWS without its regions."""
+    overrides = panel.get("fieldConfig", {}).get("overrides", [])
+    named = {one["matcher"]["options"] for one in overrides if one["matcher"]["id"] == "byName"}
+    charges = catalogue.values["charge"]
+    if named & charges:
+        yield from (f"names charges, but not {charge}" for charge in sorted(charges - named))
+    if "aws" in named:
+        yield "names the zone aws, but not aws:REGION"
 
 
 def variable_query(variable):
@@ -255,6 +275,8 @@ def selector_problems(selector, catalogue):
     for matcher in selector.matchers.matchers:
         if matcher.name not in labels:
             found.append(f"{selector.name} has no label {matcher.name}")
+        if matcher.name.endswith("_zone") and re.fullmatch(matcher.value, "aws") and not re.fullmatch(matcher.value, "aws:eu-west-1"):
+            found.append(f"{matcher.name} of {selector.name} leaves out aws:REGION")
         # A plain value, or plain ones with | between them.
         for value in matcher.value.split("|") if re.fullmatch(r"[\w|]+", matcher.value) else ():
             if value not in catalogue.values.get(matcher.name, {value}):

@@ -34,8 +34,10 @@ ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "alerts" / "flowcost.rules.yaml"
 HOUR, SETTLES_AFTER, MEAN_HOURS = 3600, 1800, 7 * 24
 # Records of traffic.py of which about a third of the bytes cross zones.
-SEED = 2
-BUDGET_USD, BUDGET_RATIO = 10.5, 0.3
+SEED = 9
+BUDGET_RATIO = 0.3
+# The part of the projection that the budget is.
+BUDGET_SHARE = 0.7
 # What these records set off with these budgets, and nothing else: there is SKIPDATA among them.
 EXPECTED = {
     "FlowcostInterAzShareHigh",
@@ -145,8 +147,9 @@ def hurried(folder):
     return path
 
 
-def projected(hourly_nano_usd, first_hour, now):
-    """The cost expected for the month of `now`, in nano-dollars: METRICS.md, done with a calendar."""
+def projected(expected, now):
+    """The cost expected for the month of `now`, in USD: docs/months.md, done with a calendar."""
+    hourly_nano_usd, first_hour = expected.hourly_nano_usd, min(key[0] for key in expected.hourly)
     today = datetime.fromtimestamp(now, timezone.utc)
     start = calendar.timegm((today.year, today.month, 1, 0, 0, 0))
     end = start + calendar.monthrange(today.year, today.month)[1] * 24 * HOUR
@@ -160,7 +163,7 @@ def projected(hourly_nano_usd, first_hour, now):
         to_date = sum(cost for hour, cost in hours if start <= hour < opens)
         mean_of = sum(cost for hour, cost in hours if mean_from <= hour < opens)
         total += to_date + (mean_of * uncovered / mean_hours if mean_hours else 0)
-    return total
+    return total / 1e9
 
 
 def later(rows, seconds):
@@ -191,7 +194,7 @@ def one_set(rows):
     return groups
 
 
-def check_alerts(firing, rows, expected, began):
+def check_alerts(firing, rows, expected, began, budget):
     """The numbers that a person reads, against those of the records."""
     groups = one_set(rows)
     whole, part = groups.pop(None)
@@ -205,12 +208,11 @@ def check_alerts(firing, rows, expected, began):
     has = {alert["annotations"]["summary"] for alert in firing["FlowcostInterAzShareHighPortGroup"]}
     if has != must:
         raise Failure(f"port groups: Alertmanager says {has}, must be {must}")
-    first_hour = min(key[0] for key in expected.hourly)
     # Between the two an hour may have settled, or a month begun.
-    moments = [projected(expected.hourly_nano_usd, first_hour, at) / 1e9 for at in (began, int(time.time()))]
+    moments = [projected(expected, at) for at in (began, int(time.time()))]
     (cost,) = firing["FlowcostProjectedCostOverBudget"]
-    text = "This month is expected to cost {:.2f} USD; the budget is 10.50 USD."
-    check(cost, summary=[text.format(usd) for usd in moments])
+    text = "This month is expected to cost {:.2f} USD; the budget is {:.2f} USD."
+    check(cost, summary=[text.format(usd, budget) for usd in moments])
     for alerts in firing.values():
         for alert in alerts:
             if "error expanding" in json.dumps(alert["annotations"]):
@@ -247,12 +249,17 @@ def play(given, store, webhook, folder, running):
         expected.add(made)
         store.put(traffic.key(rng, store.prefix, at), traffic.parquet(rng, made))
 
+    # Alerts rely on a projection that has seven days behind it.
+    put(began - 8 * 24 * HOUR)
     put(began - 3 * HOUR)
     put(began - 300)
     config = oracle.config(
         state=folder / "flowcost.db", bucket=store.bucket, prefix=store.prefix, endpoint=store.endpoint
     )
-    config += f"\n[budget]\nmonthly_usd = {BUDGET_USD}\ninter_az_ratio = {BUDGET_RATIO}\n"
+    start = datetime.fromtimestamp(began - 9 * 24 * HOUR, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    config = config.replace("[ingest]\n", f'[ingest]\nstart = "{start}"\n')
+    budget = round(BUDGET_SHARE * projected(expected, began), 2)
+    config += f"\n[budget]\nmonthly_usd = {budget}\ninter_az_ratio = {BUDGET_RATIO}\n"
     exporter = Exporter(given.exporter, folder, config)
     running.append(exporter)
     exporter.start()
@@ -276,16 +283,16 @@ def play(given, store, webhook, folder, running):
         ) == objects
 
     # Two scrapes with the backlog: what comes now is growth.
-    until("Prometheus has the backlog", lambda: prometheus.number("count_over_time(flowcost_ready[1h])") or 0 >= 2)
-    until("Prometheus has two objects", has(prometheus, 2))
+    until("Prometheus has the backlog", lambda: (prometheus.number("count_over_time(flowcost_ready[1h])") or 0) >= 2)
+    until("Prometheus has three objects", has(prometheus, 3))
     put(began)
-    until("Prometheus has the third object", has(prometheus, 3))
-    until("VictoriaMetrics has the third object", has(victoria, 3))
+    until("Prometheus has the fourth object", has(prometheus, 4))
+    until("VictoriaMetrics has the fourth object", has(victoria, 4))
     compare_databases(victoria, prometheus, expected)
     say(f"VictoriaMetrics and Prometheus agree with the records: {sum(expected.bytes.values())} bytes")
 
     until("exactly the alerts that must fire reached the webhook", lambda: set(webhook.firing()) == EXPECTED)
-    for line in check_alerts(webhook.firing(), rows, expected, began):
+    for line in check_alerts(webhook.firing(), rows, expected, began, budget):
         say(line)
     query = [given.amtool, f"--alertmanager.url=http://127.0.0.1:{manager_port}", "alert", "query", "-o", "json"]
     listed = json.loads(subprocess.run(query, check=True, capture_output=True, text=True, timeout=30).stdout)

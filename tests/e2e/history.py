@@ -7,7 +7,6 @@ every whole day must be what the ledger has for that day, read here with nothing
 meet there is one series and no reset. VictoriaMetrics gets the same text.
 """
 
-import argparse
 import datetime
 import http.client
 import json
@@ -21,7 +20,7 @@ import tempfile
 from pathlib import Path
 from urllib.parse import urlencode
 
-from parts import Failure, Process, Prometheus, fetch, free_port, until
+from parts import Failure, Process, Prometheus, arguments, fetch, free_port, start_demo, until
 
 DAYS = 8
 DAY = 86_400
@@ -33,31 +32,16 @@ def say(text):
     print(f"history: {text}", flush=True)
 
 
-def start_demo(binary, folder):
-    port = free_port()
-    arguments = [binary, "demo", "--dir", str(folder / "demo"), "--history", f"{DAYS}d"]
-    arguments += ["--web.listen-address", f"127.0.0.1:{port}"]
-    env = {"PATH": os.defpath, "HOME": str(folder)}
-    demo = Process("the demo", arguments, folder / "demo.log", env)
-
-    def ready():
-        found = demo.alive() and fetch(port, "/-/ready")
-        return found and found[0] == 200
-
-    until("the demo is ready", ready, 180.0)
-    return demo, port
-
-
 def export(binary, folder, port, step, to):
     """The path of the exported text, after the export was made twice."""
-    arguments = [binary, "export-history", "--config.file", str(folder / "demo" / "flowcost.toml")]
-    arguments += ["--step", step, "--to", to]
-    arguments += ["--label", "job=flowcost", "--label", f"instance=127.0.0.1:{port}"]
+    command = [binary, "export-history", "--config.file", str(folder / "demo" / "flowcost.toml")]
+    command += ["--step", step, "--to", to]
+    command += ["--label", "job=flowcost", "--label", f"instance=127.0.0.1:{port}"]
     texts = []
     for number in (1, 2):
         path = folder / f"history-{step}-{number}.om"
         with open(path, "wb") as sink:
-            done = subprocess.run(arguments, stdout=sink, stderr=subprocess.PIPE, timeout=120, check=False)
+            done = subprocess.run(command, stdout=sink, stderr=subprocess.PIPE, timeout=120, check=False)
         if done.returncode != 0:
             raise Failure(f"export-history ended with {done.returncode}: {done.stderr.decode()}")
         texts.append(path.read_bytes())
@@ -130,9 +114,9 @@ class Victoria:
 
     def __init__(self, binary, folder):
         self.port = free_port()
-        arguments = [binary, f"-storageDataPath={folder / 'victoria'}", f"-httpListenAddr=127.0.0.1:{self.port}"]
-        arguments += ["-retentionPeriod=10y", "-search.latencyOffset=0s"]
-        self.process = Process("VictoriaMetrics", arguments, folder / "victoria.log")
+        command = [binary, f"-storageDataPath={folder / 'victoria'}", f"-httpListenAddr=127.0.0.1:{self.port}"]
+        command += ["-retentionPeriod=10y", "-search.latencyOffset=0s"]
+        self.process = Process("VictoriaMetrics", command, folder / "victoria.log")
         until("VictoriaMetrics is ready", lambda: self.process.alive() and fetch(self.port, "/health"))
 
     def load(self, text):
@@ -169,7 +153,7 @@ def check_seam(prometheus, port):
 
 
 def run(options, folder):
-    demo, port = start_demo(options.exporter, folder)
+    demo, port = start_demo(options.exporter, folder, DAYS)
     others = []
     try:
         state = folder / "demo" / "flowcost.db"
@@ -209,12 +193,9 @@ def run(options, folder):
 
 
 def main():
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--exporter", default="target/release/flowcost-exporter")
-    arguments.add_argument("--prometheus", default=shutil.which("prometheus") or "prometheus")
-    arguments.add_argument("--promtool", default=shutil.which("promtool") or "promtool")
-    arguments.add_argument("--victoria", default=shutil.which("victoria-metrics") or "victoria-metrics")
-    options = arguments.parse_args()
+    wanted = arguments(__doc__)
+    wanted.add_argument("--victoria", default=shutil.which("victoria-metrics") or "victoria-metrics")
+    options = wanted.parse_args()
     options.exporter = str(Path(options.exporter).resolve())
     folder = Path(tempfile.mkdtemp(prefix="flowcost-history-"))
     try:

@@ -1,15 +1,17 @@
-"""What the counters must be, worked out record by record in the plainest way.
+"""What the counters must be, worked out record by record in the plainest way, from docs/semantics.md.
 
 It shares nothing with the exporter but the rules. The configuration that it assumes is written out below as TOML, so that
-the two cannot drift apart. It covers the records that traffic.py makes, not every record that can exist.
+the two cannot drift apart. It covers the records that traffic.py makes, not every record that can exist: all ends are
+private or IPv6 addresses of ours or public ones of others, and nothing is known of VPCs, next hops or AWS's address ranges.
 """
 
 import ipaddress
-from collections import defaultdict
+from collections import defaultdict, namedtuple
 
-REGION = "ap-northeast-1"
+SOURCE, REGION = "e2e", "ap-northeast-1"
 NAT_INTERFACE = "eni-0aaaaaaaaaaaaaaa1"
 NAT_ADDRESS = "10.0.136.5"
+NAT_AZ = "apne1-az4"
 
 # name, az_id, region, addresses, whether its interfaces are logged
 ZONES = [
@@ -17,7 +19,7 @@ ZONES = [
     ("ap-northeast-1c", "apne1-az1", REGION, ["10.0.132.0/22", "2001:db8:0:c::/64"], True),
     # Inside 1c, longer prefix: the database subnet, whose interfaces nobody logs.
     ("ap-northeast-1d", "apne1-az2", REGION, ["10.0.135.0/24"], False),
-    # No addresses at all: known only by the az_id of its own records.
+    # No addresses at all: known only by the az_id of its own records, and there for other records of the object as well.
     ("ap-northeast-1-local", "apne1-az9", REGION, [], True),
     ("us-east-1a", "use1-az1", "us-east-1", ["10.1.0.0/16"], False),
 ]
@@ -74,16 +76,19 @@ def config(**values):
     return text
 
 
+ZONE_BY_AZ = {zone[1]: zone for zone in ZONES}
 NETWORKS = [(ipaddress.ip_network(cidr), zone) for zone in ZONES for cidr in zone[3]]
-NOT_GLOBAL = [
+PRIVATE = [
     ipaddress.ip_network(cidr)
     for cidr in (
-        "10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 100.64.0.0/10 169.254.0.0/16 127.0.0.0/8 0.0.0.0/32 224.0.0.0/4 "
-        "240.0.0.0/4 fc00::/7 fe80::/10 ::1/128 ::/128 ff00::/8"
+        "10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 100.64.0.0/10 198.18.0.0/15 169.254.0.0/16 127.0.0.0/8 0.0.0.0/32 "
+        "224.0.0.0/4 240.0.0.0/4 fc00::/7 fe80::/10 ff00::/8 ::1/128 ::/128"
     ).split()
 ]
 FREE = [ipaddress.ip_network(cidr) for cidr in FREE_OF_INTER_AZ]
-ZONE_BY_NAME = {zone[0]: zone for zone in ZONES}
+
+# One end of a record. `az` is None where it is not known, `logged` says whether its interface is taken to write records too.
+End = namedtuple("End", "address label az region inside logged")
 
 
 def value(row, column):
@@ -96,30 +101,22 @@ def within(address, networks):
     return any(network.version == address.version and address in network for network in networks)
 
 
-def zone_of(row, side, address):
-    """Rules 1, 2, 4, 5 and 6 of an endpoint's zone; the traffic has no next-hop columns, so rule 3 never speaks."""
-    holding = [(net.prefixlen, zone[0]) for net, zone in NETWORKS if within(address, [net])]
-    if holding:
-        return max(holding)[1]
-    own_side = {"egress": "src", "ingress": "dst"}.get(value(row, "flow_direction"))
-    if own_side == side and value(row, "az_id") and value(row, "interface_id") != NAT_INTERFACE:
-        if address == ipaddress.ip_address(row[f"{side}addr"]):
-            return next((zone[0] for zone in ZONES if zone[1] == row["az_id"]), row["az_id"])
-    if value(row, f"pkt_{side}_aws_service") not in (None, "EC2"):
-        return "aws"
-    return "unknown" if within(address, NOT_GLOBAL) else "internet"
+def configured_zone(address):
+    """The zone of the longest network around an address."""
+    holding = [(net.prefixlen, zone) for net, zone in NETWORKS if within(address, [net])]
+    return max(holding)[1] if holding else None
 
 
-def port_group(row):
-    for port in (row["dstport"], row["srcport"]):
-        for name, ranges in PORT_GROUPS:
-            if any(low <= port <= high for low, high in ranges):
-                return name
-    return "other"
+def plain(row, side):
+    return ipaddress.ip_address(row[f"{side}addr"])
+
+
+def packet(row, side):
+    return ipaddress.ip_address(row[f"pkt_{side}addr"])
 
 
 def nat_leg(row):
-    """none, out, in or public."""
+    """none, out, in or public (semantics 3.1, 3.2, 3.4)."""
     if "interface_id" in row:
         if row["interface_id"] != NAT_INTERFACE:
             return "none"
@@ -130,27 +127,127 @@ def nat_leg(row):
     return "public" if row["pkt_srcaddr"] == NAT_ADDRESS else "in"
 
 
-def charges(row, leg, src, dst, src_address, dst_address):
-    """The charges of one accepted record that is no public leg."""
-    direction = value(row, "flow_direction")
-    src_zone, dst_zone = ZONE_BY_NAME.get(src), ZONE_BY_NAME.get(dst)
-    both_known = src_zone is not None and dst_zone is not None
+def own_side(row):
+    """The side of a plain interface that wrote the record, or None. Every interface but the NAT gateway's is plain."""
+    side = {"egress": "src", "ingress": "dst"}.get(value(row, "flow_direction"))
+    return side if nat_leg(row) == "none" else None
+
+
+def no_data(row):
+    return value(row, "log_status") in ("NODATA", "SKIPDATA")
+
+
+class Shown:
+    """What an object shows as a whole: where the addresses are that its interfaces have (semantics 2.17)."""
+
+    def __init__(self, rows):
+        self.sure, self.likely = defaultdict(set), defaultdict(set)
+        for row in rows:
+            side = None if no_data(row) else own_side(row)
+            if side and self.teaches(row, side):
+                address, sure = packet(row, side), packet(row, side) == plain(row, side)
+                (self.sure if sure else self.likely)[address].add(value(row, "az_id"))
+        self.addresses = set(self.sure) | set(self.likely)
+        # Whether the configured networks are all there is (semantics 4.4).
+        self.networks_known = all(configured_zone(address) for address in self.addresses)
+
+    @staticmethod
+    def teaches(row, side):
+        address = packet(row, side)
+        ours = within(address, PRIVATE) or address.version == 6 or configured_zone(address) is not None
+        return ours or address == plain(row, side)
+
+    def zone(self, address):
+        """The zone that was taught for an address. Two AZs are none."""
+        for taught in (self.sure, self.likely):
+            zones = taught.get(address, set()) - {None}
+            if zones:
+                return ZONE_BY_AZ[next(iter(zones))] if len(zones) == 1 else None
+        return None
+
+    def beside(self, address):
+        """Whether an IPv6 address lies in one /56 with an interface of the object (semantics 2.23)."""
+        return address.version == 6 and any(
+            other.version == 6 and int(other) >> 72 == int(address) >> 72 for other in self.addresses
+        )
+
+
+def end_of(row, side, shown):
+    """One end: steps 1, 2, 3, 6, 8 and 9 of semantics 2.14. The configuration and the traffic give the others nothing."""
+    address, own, zone = packet(row, side), own_side(row) == side, configured_zone(packet(row, side))
+    inside = within(address, PRIVATE) or zone is not None or shown.beside(address)
+    if own:
+        inside = inside or shown.teaches(row, side)
+        if zone is None and value(row, "az_id") and shown.teaches(row, side):
+            zone = ZONE_BY_AZ[row["az_id"]]
+    elif zone is None:
+        zone = shown.zone(address)
+    if zone is not None:
+        return End(address, zone[0], zone[1], zone[2], inside, zone[4])
+    if inside:
+        return End(address, "unknown", None, REGION, True, not shown.networks_known)
+    service = value(row, f"pkt_{side}_aws_service")
+    return End(address, "internet" if service in (None, "EC2") else "aws", None, None, False, False)
+
+
+def port_group(row):
+    for port in (row["dstport"], row["srcport"]):
+        for name, ranges in PORT_GROUPS:
+            if any(low <= port <= high for low, high in ranges):
+                return name
+    return "other"
+
+
+def between_azs(src, dst):
+    return src.az is not None and dst.az is not None and src.az != dst.az and src.region == dst.region
+
+
+def relation(src, dst):
+    """How the ends of a series lie to each other (semantics 9.4)."""
+    if src.az is not None and dst.az is not None:
+        if src.az == dst.az:
+            return "same-az"
+        return "inter-az" if src.region == dst.region else "inter-region"
+    labels = (src.label, dst.label)
+    return "internet" if "internet" in labels else "aws" if "aws" in labels else "unknown"
+
+
+def charges(row, leg, src, dst):
+    """The charges of one record that counts here or at the other side (semantics 6.2 to 6.6, 6.10, 6.13, 6.16)."""
+    path = value(row, "traffic_path")
+    # To and from AWS's services only the NAT gateway costs something.
+    free_way = path == 7 or "aws" in (src.label, dst.label)
     if leg != "none":
         yield "nat_processing"
-        client = src_zone if leg == "out" else dst_zone
-        if client is not None and client[0] != "ap-northeast-1a":
+        client = src if leg == "out" else dst
+        if client.az is not None and client.az != NAT_AZ:
             yield "nat_hop"
-        if leg == "out" and dst == "internet" and value(row, "traffic_path") != 7:
+        if leg == "out" and dst.label == "internet" and not free_way:
             yield "internet_egress"
         return
-    if both_known and src_zone[2] == dst_zone[2] and src != dst and value(row, "traffic_path") != 7:
-        if not within(src_address, FREE) and not within(dst_address, FREE):
-            yield "inter_az"
-    if both_known and src_zone[2] != dst_zone[2] and direction != "ingress" and value(row, "traffic_path") != 7:
+    if free_way:
+        return
+    if between_azs(src, dst) and not within(src.address, FREE) and not within(dst.address, FREE):
+        yield "inter_az"
+    if value(row, "flow_direction") == "ingress":
+        return
+    if src.region == REGION and dst.region not in (None, REGION):
         yield "inter_region"
-    from_inside = src_zone is not None or within(src_address, NOT_GLOBAL)
-    if from_inside and dst == "internet" and direction != "ingress" and value(row, "traffic_path") in (8, 2):
+    # Without a path it may have gone through the NAT gateway.
+    if (src.inside or src.az is not None) and dst.label == "internet" and path in (8, 2, 6):
         yield "internet_egress"
+
+
+def doubts(row, src, dst):
+    """The doubts of one counted record that is not the NAT gateway's (semantics 8.2 to 8.4)."""
+    if "unknown" in (src.label, dst.label):
+        yield "unknown_zone"
+    outbound = (src.inside or src.az is not None) and value(row, "flow_direction") != "ingress"
+    if outbound and dst.label == "internet" and value(row, "traffic_path") is None and dst.address.version == 4:
+        yield "egress_path"
+    side = own_side(row)
+    if side and plain(row, side) != packet(row, side):
+        yield "interface"
 
 
 class Totals:
@@ -163,47 +260,64 @@ class Totals:
         self.inter_az_bytes = defaultdict(int)
         self.charged_bytes = defaultdict(int)
         self.nano_usd = defaultdict(int)
+        self.source_bytes = defaultdict(int)
+        self.source_nano_usd = defaultdict(int)
+        self.doubtful_bytes = defaultdict(int)
+        self.contradictions = defaultdict(int)
         self.records = defaultdict(int)
         self.objects = defaultdict(int)
-        self.hourly = defaultdict(int)  # bytes by (hour, labels)
+        # By hour, and by what the views of the state file tell apart.
+        self.hourly = defaultdict(int)
         self.hourly_nano_usd = defaultdict(int)
+        self.hourly_doubts = defaultdict(int)
+        self.hourly_contradictions = defaultdict(int)
 
     def add(self, rows):
         """One object. `rows` are dicts whose keys are the columns that the object has."""
         self.objects["counted" if rows else "empty"] += 1
-        billed = defaultdict(int)
+        billed, shown = defaultdict(int), Shown(rows)
         for row in rows:
-            self.records[self._record(row, billed)] += 1
-        for (hour, charge, labels), count in billed.items():
-            # Half up, once for each hour, label set and charge of the object.
+            self.records[self._record(row, shown, billed)] += 1
+        for (hour, charge, places, labels), count in billed.items():
+            # Half up, once for each hour, series and charge of the object (semantics 6.17).
             cost = (2 * PRICES[charge] * count + 2**30) // 2**31
             self.nano_usd[(charge, *labels)] += cost
-            self.hourly_nano_usd[(hour, charge, *labels)] += cost
+            self.source_nano_usd[(SOURCE, charge)] += cost
+            self.hourly_nano_usd[(hour, charge, *places, *labels)] += cost
 
-    def _record(self, row, billed):
-        status = value(row, "log_status")
-        if status in ("NODATA", "SKIPDATA"):
-            return status.lower()
+    def _record(self, row, shown, billed):
+        if no_data(row):
+            return row["log_status"].lower()
+        hour, side = row["end"] - row["end"] % 3600, own_side(row)
+        if side and shown.teaches(row, side) and configured_zone(packet(row, side)) is None:
+            self.contradictions[("outside_networks",)] += 1
+            self.hourly_contradictions[(hour, SOURCE, "outside_networks")] += 1
         if value(row, "action") == "REJECT":
             return "rejected"
         leg = nat_leg(row)
         if leg == "public":
             return "nat_public_leg"
-        src_address, dst_address = (ipaddress.ip_address(row[f"pkt_{side}addr"]) for side in ("src", "dst"))
-        src, dst = zone_of(row, "src", src_address), zone_of(row, "dst", dst_address)
-        labels = (src, dst, port_group(row), leg)
-        hour = row["end"] - row["end"] % 3600
-        for charge in charges(row, leg, src, dst, src_address, dst_address):
+        src, dst = end_of(row, "src", shown), end_of(row, "dst", shown)
+        labels, places = (src.label, dst.label, port_group(row), leg), (SOURCE, relation(src, dst), src.az, dst.az)
+        for charge in charges(row, leg, src, dst):
             self.charged_bytes[(charge, *labels)] += row["bytes"]
-            billed[(hour, charge, labels)] += row["bytes"]
-        src_logged = src in ZONE_BY_NAME and ZONE_BY_NAME[src][4]
-        if leg == "none" and value(row, "flow_direction") == "ingress" and src_logged:
+            billed[(hour, charge, places, labels)] += row["bytes"]
+        if leg == "none" and value(row, "flow_direction") == "ingress" and src.logged:
+            if src.label == "unknown":
+                self._doubt(hour, "far_side", row["bytes"])
             return "other_side"
         self.bytes[labels] += row["bytes"]
-        self.hourly[(hour, *labels)] += row["bytes"]
+        self.hourly[(hour, *places, *labels)] += row["bytes"]
         self.packets[labels] += row["packets"]
         self.flows[labels] += 1
-        if src in ZONE_BY_NAME and dst in ZONE_BY_NAME and src != dst:
-            if ZONE_BY_NAME[src][2] == ZONE_BY_NAME[dst][2]:
-                self.inter_az_bytes[labels] += row["bytes"]
+        if between_azs(src, dst):
+            self.inter_az_bytes[labels] += row["bytes"]
+        if leg == "none":
+            self.source_bytes[(SOURCE,)] += row["bytes"]
+            for kind in doubts(row, src, dst):
+                self._doubt(hour, kind, row["bytes"])
         return "counted"
+
+    def _doubt(self, hour, kind, count):
+        self.doubtful_bytes[(kind,)] += count
+        self.hourly_doubts[(hour, SOURCE, kind)] += count

@@ -1,11 +1,14 @@
 """The real parts of the end-to-end test: an S3 server, the exporter, Prometheus. All on loopback, all ended here."""
 
+import argparse
 import http.client
 import json
 import logging
 import os
+import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import time
 from pathlib import Path
@@ -206,3 +209,38 @@ class Prometheus:
     def series(self, name, labels):
         """{label values: value} of a family. Exact: values are printed so that they read back the same."""
         return {tuple(found[label] for label in labels): float(value[1]) for found, value in self.query(name)}
+
+
+def arguments(doc):
+    """The options that every script has; more may be added."""
+    found = argparse.ArgumentParser(description=doc.splitlines()[0])
+    found.add_argument("--exporter", default="target/release/flowcost-exporter")
+    found.add_argument("--prometheus", default=shutil.which("prometheus") or "prometheus")
+    promtool = os.environ.get("FLOWCOST_PROMTOOL") or shutil.which("promtool") or "promtool"
+    found.add_argument("--promtool", default=promtool)
+    return found
+
+
+def start_demo(binary, folder, days):
+    """The demo with a past of so many days, in a folder below, ready; and its port."""
+    port = free_port()
+    command = [binary, "demo", "--dir", str(folder / "demo"), "--history", f"{days}d"]
+    command += ["--web.listen-address", f"127.0.0.1:{port}"]
+    env = {"PATH": os.defpath, "HOME": str(folder)}
+    demo = Process("the demo", command, folder / "demo.log", env)
+
+    def ready():
+        found = demo.alive() and fetch(port, "/-/ready")
+        return found and found[0] == 200
+
+    until("the demo is ready", ready, 180.0)
+    return demo, port
+
+
+def ledger(state, query, values=()):
+    """The rows of a query to the state file, which is only read."""
+    connection = sqlite3.connect(f"file:{state}?mode=ro", uri=True, timeout=10)
+    try:
+        return connection.execute(query, values).fetchall()
+    finally:
+        connection.close()

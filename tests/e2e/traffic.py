@@ -16,6 +16,8 @@ ZONE_A, ZONE_C = ("10.0.129", "apne1-az4", True), ("10.0.133", "apne1-az1", True
 DATABASES, NO_CIDR = ("10.0.135", "apne1-az2", False), ("10.0.140", "apne1-az9", True)
 FREE_A, ELSEWHERE = ("10.0.131", "apne1-az4", True), ("10.1.7", "use1-az1", False)
 V6_A, V6_C = ("2001:db8:0:a:", "apne1-az4", True), ("2001:db8:0:c:", "apne1-az1", True)
+# In no network, and no interface of it is ever seen.
+NOBODYS = "10.0.150.9"
 PODS = [ZONE_A, ZONE_A, ZONE_C, ZONE_C, FREE_A, NO_CIDR]
 
 INTEGERS = "version srcport dstport protocol packets bytes start end tcp_flags traffic_path".split()
@@ -97,7 +99,7 @@ def through_nat(rng, at, client, remote, ports):
 
 
 def outside(rng, at, pod):
-    """Towards AWS services and the internet, refused connections, and intervals without data."""
+    """Towards AWS services and the internet, refused connections, a host that nobody knows, and intervals without data."""
     address, own = pod["address"], (pod["interface_id"], pod["az_id"])
     ports, internet, s3 = (rng.randint(32768, 60999), 443), f"203.0.113.{rng.randint(1, 9)}", "52.219.0.7"
     yield record(rng, at, address, s3, ports, "egress", *own, transfer(rng), traffic_path=7, pkt_dst_aws_service="S3")
@@ -105,6 +107,7 @@ def outside(rng, at, pod):
     yield record(rng, at, address, internet, ports, "egress", *own, transfer(rng), traffic_path=8)
     yield record(rng, at, internet, address, ports[::-1], "ingress", *own, transfer(rng))
     yield record(rng, at, internet, address, (40000, 22), "ingress", *own, 40, action="REJECT")
+    yield record(rng, at, NOBODYS, address, (50000, 4108), "ingress", *own, rng.randint(40, 5_000_000))
     nothing = dict.fromkeys("srcport dstport protocol packets bytes tcp_flags traffic_path".split())
     nothing.update(dict.fromkeys("srcaddr dstaddr pkt_srcaddr pkt_dstaddr action flow_direction".split()))
     for status in ("NODATA", "SKIPDATA"):

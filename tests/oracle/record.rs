@@ -1,65 +1,78 @@
-//! One record: 5.1 (columns and outcomes), 5.4 (vantage), 5.5 (port group), 5.7 (time).
+//! One record as it is read: section 1 of docs/semantics.md, and the time and ports of sections 5
+//! and 9.
 
-use super::{
-    Columns, Labels, OracleConfig, Part, Row,
-    addr::Addr,
-    charge,
-    nat::{self, Leg},
-    zone,
-};
+use super::{Columns, OracleConfig, Part, Row, addr::Addr, scope::Scope, zone};
 
-/// What became of a record.
-pub(super) enum Reading {
-    /// An outcome without traffic and without charges.
-    Dropped(&'static str),
-    /// `counted` or `other_side`.
-    Accepted(Accepted),
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Source,
+    Destination,
 }
 
-impl Reading {
-    pub(super) fn outcome(&self) -> &'static str {
+impl Side {
+    pub(super) fn other(self) -> Self {
         match self {
-            Self::Dropped(outcome) => outcome,
-            Self::Accepted(record) if record.counted => "counted",
-            Self::Accepted(_) => "other_side",
+            Self::Source => Self::Destination,
+            Self::Destination => Self::Source,
         }
     }
 }
 
-pub(super) struct Accepted {
-    pub(super) counted: bool,
-    pub(super) hour: i64,
-    pub(super) labels: Labels,
-    pub(super) packets: u128,
-    pub(super) bytes: u128,
-    pub(super) between_zones: bool,
-    pub(super) charges: Vec<&'static str>,
+/// What a record says of one side. Nulls are `None`.
+#[derive(Debug, Clone)]
+pub(super) struct Named {
+    pub(super) plain: Option<Addr>,
+    pub(super) pkt: Option<Addr>,
+    /// The endpoint (semantics 1.12).
+    pub(super) end: Addr,
+    pub(super) service: Option<String>,
 }
 
-/// A record whose addresses have been read: what zones, NAT and charges look at. Nulls are `None`.
-pub(super) struct Fields {
+impl Named {
+    /// Both addresses are there and equal.
+    pub(super) fn same(&self) -> bool {
+        self.plain.is_some() && self.plain == self.pkt
+    }
+
+    /// Both addresses are there and differ.
+    pub(super) fn differ(&self) -> bool {
+        self.plain.is_some() && self.pkt.is_some() && self.plain != self.pkt
+    }
+}
+
+/// A record that is neither bad nor without data. Nulls are `None`.
+#[derive(Debug, Clone)]
+pub(super) struct Record {
     pub(super) interface_id: Option<String>,
     pub(super) resource_id: Option<String>,
+    pub(super) instance_id: Option<String>,
+    pub(super) account_id: Option<String>,
+    /// One of the words of semantics 1.13.
     pub(super) interface_type: Option<String>,
+    /// An AZ id that says something (semantics 2.11).
     pub(super) az_id: Option<String>,
     pub(super) next_hop_interface_id: Option<String>,
     pub(super) next_hop_interface_type: Option<String>,
     pub(super) next_hop_az_id: Option<String>,
-    pub(super) src_service: Option<String>,
-    pub(super) dst_service: Option<String>,
-    /// `ingress`, `egress`, or `None` for null and for any other word.
+    /// `ingress` or `egress`.
     pub(super) direction: Option<String>,
     pub(super) traffic_path: Option<i64>,
-    pub(super) plain_src: Option<Addr>,
-    pub(super) plain_dst: Option<Addr>,
-    pub(super) pkt_src: Option<Addr>,
-    pub(super) pkt_dst: Option<Addr>,
-    /// The endpoints.
-    pub(super) src: Addr,
-    pub(super) dst: Addr,
+    pub(super) src: Named,
+    pub(super) dst: Named,
+    pub(super) scope: Scope,
+    pub(super) port_group: String,
+    pub(super) rejected: bool,
+    pub(super) packets: u128,
+    pub(super) bytes: u128,
+    pub(super) hour: i64,
 }
 
-impl Fields {
+impl Record {
+    /// Returns the interface that the object can teach about (semantics 1.13).
+    pub(super) fn told_interface(&self) -> Option<&String> {
+        self.interface_id.as_ref().filter(|id| id.len() <= LONGEST_ID)
+    }
+
     pub(super) fn is_ingress(&self) -> bool {
         self.direction.as_deref() == Some("ingress")
     }
@@ -67,154 +80,224 @@ impl Fields {
     pub(super) fn is_egress(&self) -> bool {
         self.direction.as_deref() == Some("egress")
     }
+
+    pub(super) fn side(&self, side: Side) -> &Named {
+        match side {
+            Side::Source => &self.src,
+            Side::Destination => &self.dst,
+        }
+    }
+
+    /// The side of the recording interface, where there is a direction (semantics 2.6).
+    pub(super) fn own_side(&self) -> Option<Side> {
+        match self.direction.as_deref() {
+            Some("egress") => Some(Side::Source),
+            Some("ingress") => Some(Side::Destination),
+            _ => None,
+        }
+    }
+
+    pub(super) fn own(&self) -> Option<&Named> {
+        self.own_side().map(|side| self.side(side))
+    }
+
+    pub(super) fn next_hop_is(&self, word: &str) -> bool {
+        self.next_hop_interface_type.as_deref() == Some(word)
+    }
 }
 
-/// 5.1: "A string null is null, `-` or empty"; an absent column is null in every row.
-fn text(row: &Row, columns: &Columns, name: &str) -> Option<String> {
-    if !columns.contains(name) {
-        return None;
+/// What a row is.
+pub(super) enum Reading {
+    Bad,
+    /// `nodata` or `skipdata`, with its believed time.
+    Silent(&'static str, Option<i64>),
+    /// Anything else, with its believed time.
+    Record(Box<Record>, Option<i64>),
+}
+
+enum Number {
+    Null,
+    Whole(i64),
+    Unreadable,
+}
+
+struct Cells<'a> {
+    row: &'a Row,
+    columns: &'a Columns,
+}
+
+impl Cells<'_> {
+    /// A text: null, `-` and empty are null (semantics 1.7), and so is every row of a missing
+    /// column (semantics 1.4).
+    fn text(&self, name: &str) -> Option<String> {
+        if !self.columns.contains(name) {
+            return None;
+        }
+        match self.row.text(name) {
+            None | Some("-" | "") => None,
+            Some(other) => Some(other.to_string()),
+        }
     }
-    match row.text(name) {
-        None | Some("-" | "") => None,
-        Some(other) => Some(other.to_string()),
+
+    fn number(&self, name: &str) -> Number {
+        if !self.columns.contains(name) {
+            return Number::Null;
+        }
+        if self.row.unreadable.contains(name) {
+            return Number::Unreadable;
+        }
+        self.row.number(name).map_or(Number::Null, Number::Whole)
+    }
+
+    /// A number that is null where it cannot be read (semantics 1.10).
+    fn lenient(&self, name: &str) -> Option<i64> {
+        match self.number(name) {
+            Number::Whole(number) => Some(number),
+            Number::Null | Number::Unreadable => None,
+        }
+    }
+
+    /// A number of at least 0, null, or a reason to call the record bad (semantics 1.15).
+    fn amount(&self, name: &str) -> Result<Option<u128>, ()> {
+        match self.number(name) {
+            Number::Null => Ok(None),
+            Number::Whole(number) => u128::try_from(number).map(Some).map_err(|_| ()),
+            Number::Unreadable => Err(()),
+        }
+    }
+
+    /// Text that is not an address is bad in any of the four columns (semantics 1.15).
+    fn address(&self, name: &str) -> Result<Option<Addr>, ()> {
+        match self.text(name) {
+            None => Ok(None),
+            Some(text) => Addr::parse(&text).map(Some).ok_or(()),
+        }
+    }
+
+    /// A side; without an address it is bad (semantics 1.15).
+    fn side(&self, plain: &str, pkt: &str, service: &str) -> Result<Named, ()> {
+        let (plain, pkt) = (self.address(plain)?, self.address(pkt)?);
+        // The packet address, else the plain one (semantics 1.12).
+        let end = pkt.or(plain).ok_or(())?;
+        Ok(Named { plain, pkt, end, service: self.text(service) })
+    }
+
+    /// An unknown word is null (semantics 1.13).
+    fn word(&self, name: &str, words: &[&str]) -> Option<String> {
+        self.text(name).filter(|word| words.contains(&word.as_str()))
     }
 }
 
-fn number(row: &Row, columns: &Columns, name: &str) -> Option<i64> {
-    if columns.contains(name) { row.number(name) } else { None }
-}
+/// Bytes of the longest id that tells a VPC or an interface from others (semantics 1.13).
+const LONGEST_ID: usize = 128;
+
+const INTERFACE_TYPES: [&str; 6] = [
+    "nat_gateway",
+    "regional_nat_gateway",
+    "transit_gateway",
+    "network_load_balancer",
+    "vpc_endpoint",
+    "gateway_load_balancer_endpoint",
+];
 
 pub(super) fn read(row: &Row, columns: &Columns, part: Part, config: &OracleConfig) -> Reading {
-    let text = |name| text(row, columns, name);
-    let number = |name| number(row, columns, name);
+    let cells = Cells { row, columns };
+    let time = believed(cells.lenient("end").or_else(|| cells.lenient("start")), part);
 
-    // 5.1: "Outcome of a record, first match: nodata/skipdata, bad, rejected, nat_public_leg, other_side, counted."
-    let bytes = number("bytes");
-    let no_address =
-        ["srcaddr", "dstaddr", "pkt_srcaddr", "pkt_dstaddr"].into_iter().all(|name| text(name).is_none());
-    match text("log_status").as_deref() {
-        Some("NODATA") => return Reading::Dropped("nodata"),
-        Some("SKIPDATA") => return Reading::Dropped("skipdata"),
-        // "Without a `log_status` column a record with null bytes and null addresses is NODATA."
-        None if bytes.is_none() && no_address => return Reading::Dropped("nodata"),
+    // The outcome is the first that applies (semantics 1.14).
+    let no_address = ["srcaddr", "dstaddr", "pkt_srcaddr", "pkt_dstaddr"]
+        .into_iter()
+        .all(|name| cells.text(name).is_none());
+    match cells.text("log_status").as_deref() {
+        Some("NODATA") => return Reading::Silent("nodata", time),
+        Some("SKIPDATA") => return Reading::Silent("skipdata", time),
+        // Without a status: nothing in it (semantics 1.16).
+        None if matches!(cells.number("bytes"), Number::Null) && no_address => {
+            return Reading::Silent("nodata", time);
+        }
         _ => {}
     }
-
-    // "Bad row: ... bytes or packets negative or no number"; "Absent or null `packets` is 0."
-    let Some(bytes) = bytes.filter(|bytes| *bytes >= 0) else { return Reading::Dropped("bad") };
-    let packets = number("packets").unwrap_or(0);
-    if packets < 0 {
-        return Reading::Dropped("bad");
+    // No other word rejects (semantics 1.13).
+    let reject = cells.text("action").as_deref() == Some("REJECT");
+    let rejected = reject && !config.rejected;
+    // A record that will not count cannot be bad for its numbers (semantics 1.14).
+    match fields(&cells, reject, part, time, config) {
+        Ok(mut record) => {
+            record.rejected = rejected;
+            Reading::Record(Box::new(record), time)
+        }
+        Err(()) if rejected => Reading::Silent("rejected", time),
+        Err(()) => Reading::Bad,
     }
-    // "... a port outside 0..65535"
-    let (srcport, dstport) = (number("srcport"), number("dstport"));
-    if [srcport, dstport].into_iter().flatten().any(|port| !(0..=65535).contains(&port)) {
-        return Reading::Dropped("bad");
-    }
-    // "... no address in an OK record"; text that is no address is one, too.
-    let address = |name| match text(name) {
-        None => Ok(None),
-        Some(text) => Addr::parse(&text).map(Some).ok_or(()),
-    };
-    let (Ok(plain_src), Ok(plain_dst), Ok(pkt_src), Ok(pkt_dst)) =
-        (address("srcaddr"), address("dstaddr"), address("pkt_srcaddr"), address("pkt_dstaddr"))
-    else {
-        return Reading::Dropped("bad");
-    };
-    // "Endpoints: `pkt_srcaddr`/`pkt_dstaddr` where present and not null, else `srcaddr`/`dstaddr`."
-    let (Some(src), Some(dst)) = (pkt_src.or(plain_src), pkt_dst.or(plain_dst)) else {
-        return Reading::Dropped("bad");
-    };
+}
 
-    // "only REJECT rejects"
-    if text("action").as_deref() == Some("REJECT") && !config.rejected {
-        return Reading::Dropped("rejected");
-    }
-
-    let fields = Fields {
-        interface_id: text("interface_id"),
-        resource_id: text("resource_id"),
-        interface_type: text("interface_type"),
-        az_id: text("az_id"),
-        next_hop_interface_id: text("next_hop_interface_id"),
-        next_hop_interface_type: text("next_hop_interface_type"),
-        next_hop_az_id: text("next_hop_az_id"),
-        src_service: text("pkt_src_aws_service"),
-        dst_service: text("pkt_dst_aws_service"),
-        direction: text("flow_direction").filter(|word| word == "ingress" || word == "egress"),
-        // "traffic_path 0 is null too"
-        traffic_path: number("traffic_path").filter(|path| *path != 0),
-        plain_src,
-        plain_dst,
-        pkt_src,
-        pkt_dst,
+fn fields(
+    cells: &Cells<'_>,
+    reject: bool,
+    part: Part,
+    time: Option<i64>,
+    config: &OracleConfig,
+) -> Result<Record, ()> {
+    let src = cells.side("srcaddr", "pkt_srcaddr", "pkt_src_aws_service")?;
+    let dst = cells.side("dstaddr", "pkt_dstaddr", "pkt_dst_aws_service")?;
+    let numbers = (|| {
+        let bytes = match cells.amount("bytes")? {
+            Some(bytes) => bytes,
+            // Null is 0 in a REJECT record only, and in packets always (semantics 1.9).
+            None if reject => 0,
+            None => return Err(()),
+        };
+        let packets = cells.amount("packets")?.unwrap_or(0);
+        // A null port has no group (semantics 1.9).
+        let (srcport, dstport) = (cells.amount("srcport")?, cells.amount("dstport")?);
+        if [srcport, dstport].into_iter().flatten().any(|port| port > 65_535) {
+            return Err(());
+        }
+        Ok((bytes, packets, srcport, dstport))
+    })();
+    // A record that is rejected teaches whatever its numbers are.
+    let (bytes, packets, srcport, dstport) =
+        if reject && !config.rejected { numbers.unwrap_or((0, 0, None, None)) } else { numbers? };
+    let says = |name| cells.text(name).filter(|az_id| zone::says_something(az_id, config));
+    Ok(Record {
+        interface_id: cells.text("interface_id"),
+        resource_id: cells.text("resource_id"),
+        instance_id: cells.text("instance_id"),
+        account_id: cells.text("account_id"),
+        interface_type: cells.word("interface_type", &INTERFACE_TYPES),
+        az_id: says("az_id"),
+        next_hop_interface_id: cells.text("next_hop_interface_id"),
+        next_hop_interface_type: cells.word("next_hop_interface_type", &INTERFACE_TYPES),
+        next_hop_az_id: says("next_hop_az_id"),
+        direction: cells.word("flow_direction", &["ingress", "egress"]),
+        // 0 is null (semantics 1.7).
+        traffic_path: cells.lenient("traffic_path").filter(|path| *path != 0),
         src,
         dst,
-    };
-
-    let nat = nat::recognise(&fields, config);
-    let leg = match &nat {
-        None => Leg::None,
-        Some(nat) => nat::leg(&fields, nat, config),
-    };
-    if leg == Leg::Public {
-        return Reading::Dropped("nat_public_leg");
-    }
-    let src_zone = zone::of(&fields, zone::Side::Source, nat.is_some(), config);
-    let dst_zone = zone::of(&fields, zone::Side::Destination, nat.is_some(), config);
-
-    let counted = leg != Leg::None || counts(&fields, columns, &src_zone, config);
-    let charges = charge::charges(&fields, nat.as_ref(), leg, &src_zone, &dst_zone, config);
-    Reading::Accepted(Accepted {
-        counted,
-        hour: hour(number("start"), number("end"), part),
-        between_zones: charge::between_zones(&src_zone, &dst_zone),
-        labels: (
-            src_zone.label,
-            dst_zone.label,
-            port_group(srcport, dstport, config),
-            match leg {
-                Leg::Out => "out",
-                Leg::In => "in",
-                Leg::None | Leg::Public => "none",
-            }
-            .to_string(),
-        ),
-        packets: u128::try_from(packets).expect("not negative"),
-        bytes: u128::try_from(bytes).expect("not negative"),
-        charges,
+        scope: Scope {
+            source: config.source.clone(),
+            account: part.account.map(ToString::to_string),
+            region: part.region.unwrap_or(&config.source_region).to_string(),
+            vpc_id: cells.text("vpc_id").filter(|id| id.len() <= LONGEST_ID),
+        },
+        port_group: port_group(srcport, dstport, config),
+        rejected: false,
+        packets,
+        bytes,
+        hour: time.unwrap_or(part.start).div_euclid(3600),
     })
 }
 
-/// 5.4, for records that are no NAT record. `true`: counted; `false`: other_side.
-fn counts(fields: &Fields, columns: &Columns, src_zone: &zone::Zone, config: &OracleConfig) -> bool {
-    // "`auto`: `sender` if the object has `flow_direction`, else `every`." "Under `sender` an object without
-    // `flow_direction` counts as `every`."
-    let sender = config.vantage != "every" && columns.contains("flow_direction");
-    if !sender {
-        return true;
-    }
-    // "records captured at a transit gateway, load balancer or endpoint interface do not count"
-    if matches!(
-        fields.interface_type.as_deref(),
-        Some("transit_gateway" | "network_load_balancer" | "vpc_endpoint")
-    ) {
-        return false;
-    }
-    // "egress records count; ingress records count only when the source is not in a logged zone"
-    // A record without a direction counts as under `every`.
-    !(fields.is_ingress() && src_zone.known() && src_zone.logged)
-}
-
-/// 5.5: "The group of the destination port, else (match = either) of the source port, else `other`."
-fn port_group(srcport: Option<i64>, dstport: Option<i64>, config: &OracleConfig) -> String {
-    let group = |port: Option<i64>| {
+/// Finds the group of the destination port, else of the source port (semantics 5.1), unless only
+/// the destination is looked at (semantics 5.2).
+fn port_group(srcport: Option<u128>, dstport: Option<u128>, config: &OracleConfig) -> String {
+    let group = |port: Option<u128>| {
         let port = port?;
         config
             .port_groups
             .iter()
             .find(|(_, ranges)| {
-                ranges.iter().any(|(low, high)| (i64::from(*low)..=i64::from(*high)).contains(&port))
+                ranges.iter().any(|(low, high)| (u128::from(*low)..=u128::from(*high)).contains(&port))
             })
             .map(|(name, _)| name.clone())
     };
@@ -225,15 +308,10 @@ fn port_group(srcport: Option<i64>, dstport: Option<i64>, config: &OracleConfig)
     found.unwrap_or_else(|| "other".to_string())
 }
 
-/// 5.7: "The hour of a record is the UTC hour of its `end` (else `start`, else the object's partition; a daily one
-/// gives its first hour). A time more than 24 h before the partition's start or after its end is not believed."
-fn hour(start: Option<i64>, end: Option<i64>, part: Part) -> i64 {
+/// Returns a time (semantics 9.1) if it is believed (semantics 9.2).
+fn believed(time: Option<i64>, part: Part) -> Option<i64> {
     const DAY: i128 = 24 * 3600;
     let first = i128::from(part.start);
     let last = first + i128::from(part.hours) * 3600;
-    let time = match end.or(start) {
-        Some(time) if i128::from(time) >= first - DAY && i128::from(time) <= last + DAY => time,
-        _ => part.start,
-    };
-    time.div_euclid(3600)
+    time.filter(|time| (first - DAY..=last + DAY).contains(&i128::from(*time)))
 }

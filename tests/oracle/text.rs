@@ -1,6 +1,7 @@
 //! Rows as a gzip text file, in any of the shapes that such files are found in.
 //!
-//! Text has no types, codecs and row groups, and a null is a `-` or nothing: whatever a [`Row`] says can be written.
+//! Text has no types, codecs and row groups, and a null is a `-` or nothing: whatever a [`Row`]
+//! says can be written.
 
 use std::io::Write as _;
 
@@ -12,8 +13,9 @@ use super::{
     write::{Dice, name},
 };
 
-/// The file of these rows. `physical` 0 is plain: one member, hyphens, AWS's order; every other value mixes names, order,
-/// nulls, line ends, members and repeated headers at random.
+/// The file of these rows. `physical` 0 is plain: one member, hyphens, AWS's order; every other
+/// value mixes names, order, nulls, line ends, members and repeated headers (semantics 1.5) at
+/// random.
 pub(crate) fn text_gz(rows: &[Row], columns: &Columns, physical: u64) -> Vec<u8> {
     let mut dice = Dice((physical != 0).then(|| Rng::with_seed(physical)));
     let newline = if dice.roll(4) == 1 { "\r\n" } else { "\n" };
@@ -29,7 +31,9 @@ pub(crate) fn text_gz(rows: &[Row], columns: &Columns, physical: u64) -> Vec<u8>
             text += &layout.line(row, &mut dice);
             text += newline;
         }
-        if dice.roll(4) == 1 {
+        // A record whose bytes cannot be read does not show where it ends.
+        let shows_its_end = part.last().is_some_and(|row| !row.unreadable.contains("bytes"));
+        if dice.roll(4) == 1 && shows_its_end {
             text.truncate(text.len() - newline.len());
         }
         texts.push(text);
@@ -47,6 +51,9 @@ pub(crate) fn text_gz(rows: &[Row], columns: &Columns, physical: u64) -> Vec<u8>
     file
 }
 
+/// What is not a whole number of 64 bits (semantics 1.10).
+pub(super) const UNREADABLE: [&str; 5] = ["x", "1.5", "9223372036854775808", "1e400", "12:30"];
+
 /// The columns of a header, with those among them that decide nothing.
 struct Layout {
     columns: Vec<&'static str>,
@@ -58,10 +65,11 @@ impl Layout {
         let mut columns: Vec<&'static str> =
             TEXTS.into_iter().chain(NUMBERS).filter(|name| columns.contains(name)).collect();
         if dice.roll(2) == 1 {
-            columns.extend(["version", "account_id", "vpc_id", "from_a_later_version"]);
+            columns.extend(["version", "subnet_id", "from_a_later_version"]);
         }
         dice.shuffle(&mut columns);
-        // A name that nobody knows does not show where a header begins when the line before it has no end.
+        // A name that nobody knows does not show where a header begins when the line before it has
+        // no end.
         if columns[0] == "from_a_later_version" {
             columns.rotate_left(1);
         }
@@ -76,6 +84,8 @@ impl Layout {
         for column in &self.columns {
             cells.push(if TEXTS.contains(column) {
                 row.text(column).map_or_else(|| null(dice), str::to_owned)
+            } else if row.unreadable.contains(column) {
+                UNREADABLE[dice.roll(UNREADABLE.len())].to_owned()
             } else if NUMBERS.contains(column) {
                 row.number(column).map_or_else(|| null(dice), |number| number.to_string())
             } else {

@@ -4,8 +4,10 @@ use std::{collections::HashMap, sync::Arc};
 
 use arrow::{
     array::{
-        ArrayRef, BinaryArray, DictionaryArray, Int32Array, Int64Array, LargeBinaryArray, LargeStringArray,
-        RecordBatch, StringArray, StringViewArray,
+        ArrayRef, BinaryArray, DictionaryArray, Float64Array, Int16Array, Int32Array, Int64Array,
+        LargeBinaryArray, LargeStringArray, RecordBatch, StringArray, StringViewArray,
+        TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray, UInt16Array,
+        UInt32Array, UInt64Array,
     },
     datatypes::{DataType, Field, Int32Type, Schema},
 };
@@ -16,10 +18,10 @@ use parquet::{
     file::properties::{WriterProperties, WriterVersion},
 };
 
-use super::{Columns, NUMBERS, Row, TEXTS};
+use super::{Columns, NUMBERS, Row, TEXTS, text::UNREADABLE};
 
-/// The file of these rows. `physical` 0 is plain: UTF-8, INT64, optional, GZIP, one row group, AWS's names in AWS's
-/// order; every other value mixes types, codecs, order and names at random.
+/// The file of these rows. `physical` 0 is plain: UTF-8, INT64, optional, GZIP, one row group,
+/// AWS's names in AWS's order; every other value mixes types, codecs, order and names at random.
 pub(crate) fn parquet(rows: &[Row], columns: &Columns, physical: u64) -> Vec<u8> {
     let mut dice = Dice((physical != 0).then(|| Rng::with_seed(physical)));
     let mut order: Vec<&'static str> =
@@ -33,7 +35,12 @@ pub(crate) fn parquet(rows: &[Row], columns: &Columns, physical: u64) -> Vec<u8>
         let array = if TEXTS.contains(&column) {
             texts(&rows.iter().map(|row| row.text(column)).collect::<Vec<_>>(), &mut dice)
         } else {
-            numbers(&rows.iter().map(|row| row.number(column)).collect::<Vec<_>>(), &mut dice)
+            let cell = |row: &Row| match row.number(column) {
+                _ if row.unreadable.contains(column) => Cell::Unreadable,
+                None => Cell::Null,
+                Some(number) => Cell::Whole(number),
+            };
+            numbers(column, &rows.iter().map(cell).collect::<Vec<_>>(), &mut dice)
         };
         // Without nulls a column may be required.
         let required = array.null_count() == 0 && dice.roll(2) == 1;
@@ -41,10 +48,7 @@ pub(crate) fn parquet(rows: &[Row], columns: &Columns, physical: u64) -> Vec<u8>
         arrays.push(array);
     }
     if dice.roll(2) == 1 {
-        // Fields that decide nothing.
-        let account: Vec<_> = rows.iter().map(|_| Some("123456789012")).collect();
-        fields.push(Field::new(if hyphens { "account-id" } else { "account_id" }, DataType::Utf8, true));
-        arrays.push(Arc::new(StringArray::from(account)));
+        // A field that decides nothing.
         fields.push(Field::new("protocol", DataType::Int32, false));
         arrays.push(Arc::new(Int32Array::from(vec![6; rows.len()])));
     }
@@ -78,7 +82,8 @@ impl Dice {
     }
 }
 
-/// AWS's name, with underscores or hyphens, or what converted files and older scripts call it.
+/// AWS's name, with underscores or hyphens (semantics 1.1), or what converted files and older
+/// scripts call it (semantics 1.2).
 pub(super) fn name(column: &str, hyphens: bool, dice: &mut Dice) -> String {
     let alias = match column {
         "start" => Some("windowstart"),
@@ -115,13 +120,84 @@ fn texts(cells: &[Option<&str>], dice: &mut Dice) -> ArrayRef {
     }
 }
 
-fn numbers(cells: &[Option<i64>], dice: &mut Dice) -> ArrayRef {
-    let narrow: Option<Vec<Option<i32>>> =
-        cells.iter().map(|cell| cell.map(i32::try_from).transpose().ok()).collect();
-    match narrow {
-        Some(narrow) if dice.roll(2) == 1 => Arc::new(Int32Array::from(narrow)),
-        _ => Arc::new(Int64Array::from(cells.to_vec())),
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cell {
+    Null,
+    Whole(i64),
+    Unreadable,
+}
+
+/// A column of numbers in one of the types of semantics 1.8 that can hold them.
+fn numbers(column: &str, cells: &[Cell], dice: &mut Dice) -> ArrayRef {
+    const EXACT: i64 = 1 << 53;
+    let readable: Vec<i64> = cells
+        .iter()
+        .filter_map(|cell| if let Cell::Whole(number) = cell { Some(*number) } else { None })
+        .collect();
+    let floats = readable.iter().all(|number| (-EXACT..=EXACT).contains(number));
+    if cells.contains(&Cell::Unreadable) {
+        return if floats && dice.roll(2) == 1 { as_floats(cells, dice) } else { as_texts(cells, dice) };
     }
+    let whole: Vec<Option<i64>> =
+        cells.iter().map(|cell| if let Cell::Whole(number) = cell { Some(*number) } else { None }).collect();
+    let choice = dice.roll(16);
+    narrow::<i32, Int32Array>(&whole, matches!(choice, 1..=6))
+        .or_else(|| narrow::<i16, Int16Array>(&whole, choice == 7))
+        .or_else(|| narrow::<u16, UInt16Array>(&whole, choice == 8))
+        .or_else(|| narrow::<u32, UInt32Array>(&whole, choice == 9))
+        .or_else(|| narrow::<u64, UInt64Array>(&whole, choice == 10))
+        .or_else(|| (choice == 11 && floats).then(|| as_floats(cells, dice)))
+        .or_else(|| (choice == 12).then(|| as_texts(cells, dice)))
+        .or_else(|| {
+            (choice > 12 && ["start", "end"].contains(&column)).then(|| as_times(&whole, dice)).flatten()
+        })
+        .unwrap_or_else(|| Arc::new(Int64Array::from(whole)))
+}
+
+fn narrow<N: TryFrom<i64>, A: From<Vec<Option<N>>> + arrow::array::Array + 'static>(
+    cells: &[Option<i64>],
+    wanted: bool,
+) -> Option<ArrayRef> {
+    let cells = cells.iter().map(|cell| cell.map(N::try_from).transpose().ok());
+    let cells: Option<Vec<Option<N>>> = wanted.then_some(cells)?.collect();
+    Some(Arc::new(A::from(cells?)))
+}
+
+fn as_floats(cells: &[Cell], dice: &mut Dice) -> ArrayRef {
+    const UNREADABLE: [f64; 5] = [1.5, f64::NAN, f64::INFINITY, 1e300, 9_223_372_036_854_775_808.0];
+    let floats = cells.iter().map(|cell| match cell {
+        Cell::Null => None,
+        Cell::Whole(number) => Some(*number as f64),
+        Cell::Unreadable => Some(UNREADABLE[dice.roll(UNREADABLE.len())]),
+    });
+    Arc::new(floats.collect::<Float64Array>())
+}
+
+fn as_texts(cells: &[Cell], dice: &mut Dice) -> ArrayRef {
+    let text = |cell: &Cell, dice: &mut Dice| match cell {
+        Cell::Null => [None, Some("-"), Some("")][dice.roll(3)].map(str::to_owned),
+        Cell::Whole(number) => Some(number.to_string()),
+        Cell::Unreadable => Some(UNREADABLE[dice.roll(UNREADABLE.len())].to_owned()),
+    };
+    Arc::new(cells.iter().map(|cell| text(cell, dice)).collect::<StringArray>())
+}
+
+/// Timestamps somewhere within their seconds.
+fn as_times(seconds: &[Option<i64>], dice: &mut Dice) -> Option<ArrayRef> {
+    let (unit, per_second) = [(0, 1_000), (1, 1_000_000), (2, 1_000_000_000)][dice.roll(3)];
+    let times = seconds.iter().map(|second| match second {
+        None => Some(None),
+        Some(second) => {
+            let rest = dice.roll(per_second as usize) as i64;
+            second.checked_mul(per_second).and_then(|time| time.checked_add(rest)).map(Some)
+        }
+    });
+    let times: Vec<Option<i64>> = times.collect::<Option<_>>()?;
+    Some(match unit {
+        0 => Arc::new(TimestampMillisecondArray::from(times).with_timezone("UTC")),
+        1 => Arc::new(TimestampMicrosecondArray::from(times)),
+        _ => Arc::new(TimestampNanosecondArray::from(times).with_timezone("UTC")),
+    })
 }
 
 fn properties(rows: usize, dice: &mut Dice) -> WriterProperties {
@@ -162,7 +238,7 @@ mod tests {
             let reader = SerializedFileReader::new(bytes::Bytes::from(file)).unwrap();
             assert_eq!(reader.metadata().file_metadata().num_rows(), 5);
             let columns = reader.metadata().file_metadata().schema_descr().num_columns();
-            assert!(columns == 23 || columns == 25, "{columns}");
+            assert!(columns == 26 || columns == 27, "{columns}");
         }
     }
 }

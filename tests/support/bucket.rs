@@ -17,11 +17,13 @@ use flowcost_exporter::{
 const PAGE: usize = 7;
 
 struct Inner {
+    name: Arc<str>,
     page: usize,
     objects: BTreeMap<String, (Bytes, u64)>,
     versions: u64,
     get_faults: BTreeMap<String, FailureReason>,
     list_fault: Option<usize>,
+    denied: bool,
     lists: usize,
     gets: Vec<String>,
 }
@@ -29,11 +31,13 @@ struct Inner {
 impl Default for Inner {
     fn default() -> Self {
         Self {
+            name: "s3://logs".into(),
             page: PAGE,
             objects: BTreeMap::new(),
             versions: 0,
             get_faults: BTreeMap::new(),
             list_fault: None,
+            denied: false,
             lists: 0,
             gets: Vec::new(),
         }
@@ -45,6 +49,11 @@ impl Default for Inner {
 pub(crate) struct Bucket(Arc<Mutex<Inner>>);
 
 impl Bucket {
+    /// Another one, called `name`.
+    pub(crate) fn named(name: &str) -> Self {
+        Self(Arc::new(Mutex::new(Inner { name: name.into(), ..Inner::default() })))
+    }
+
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap()
     }
@@ -71,10 +80,20 @@ impl Bucket {
         inner.list_fault = Some(inner.lists + pages);
     }
 
+    /// Every listing is denied until [`Bucket::heal`].
+    pub(crate) fn deny(&self) {
+        self.inner().denied = true;
+    }
+
     pub(crate) fn heal(&self) {
         let mut inner = self.inner();
         inner.get_faults.clear();
         inner.list_fault = None;
+        inner.denied = false;
+    }
+
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.inner().objects.contains_key(key)
     }
 
     pub(crate) fn content(&self, key: &str) -> Bytes {
@@ -111,6 +130,9 @@ impl ObjectStore for Bucket {
         let mut inner = self.inner();
         let page = inner.page;
         inner.lists += 1;
+        if inner.denied {
+            return Err(error(Operation::List, request.prefix, FailureReason::Denied));
+        }
         if inner.list_fault.is_some_and(|at| inner.lists > at) {
             inner.list_fault = None;
             return Err(error(Operation::List, request.prefix, FailureReason::Throttled));
@@ -135,7 +157,7 @@ impl ObjectStore for Bucket {
         let mut objects: Vec<Listed> = below
             .take(page + 1)
             .map(|(key, (content, version))| Listed {
-                id: ObjectId { bucket: "s3://logs".into(), key: key.clone() },
+                id: ObjectId { bucket: inner.name.clone(), key: key.clone() },
                 size: content.len() as u64,
                 version: Some(version.to_string()),
             })

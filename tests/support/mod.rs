@@ -1,5 +1,6 @@
 //! What the integration tests share.
 
+pub(crate) mod alone;
 pub(crate) mod bucket;
 pub(crate) mod craft;
 pub(crate) mod events;
@@ -9,6 +10,7 @@ pub(crate) mod s3;
 pub(crate) mod scrape;
 pub(crate) mod sums;
 pub(crate) mod tls;
+pub(crate) mod tools;
 pub(crate) mod watcher;
 pub(crate) mod world;
 

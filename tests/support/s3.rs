@@ -22,8 +22,10 @@ use std::{
     time::Duration,
 };
 
+use aws_credential_types::Credentials;
 use bytes::Bytes;
 use flowcost_exporter::{
+    aws,
     event::Observer,
     store::{
         Operation, Patience,
@@ -45,6 +47,12 @@ pub(crate) const ACCESS_KEY: &str = "AKIAIOSFODNN7EXAMPLE";
 
 /// The secret that requests have to be signed with.
 pub(crate) const SECRET_KEY: &str = "not-a-secret-but-long-enough-for-a-key";
+
+/// A store with keys of its own, whatever the environment has.
+pub(crate) async fn connect(options: S3Options, secret: &str) -> S3Store {
+    let keys = Credentials::new(ACCESS_KEY, secret, None, None, "test");
+    S3Store::new(&aws::connect_as(&options.region, keys).await, options)
+}
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type Body = UnsyncBoxBody<Bytes, BoxError>;
@@ -166,7 +174,7 @@ impl S3Server {
 
     /// A store on a bucket, with short pauses between attempts and the usual deadlines.
     pub(crate) async fn store(&self, bucket: &str, observer: Observer) -> S3Store {
-        S3Store::connect_with_keys(self.options(bucket, observer), ACCESS_KEY, SECRET_KEY).await
+        connect(self.options(bucket, observer), SECRET_KEY).await
     }
 
     /// Makes an empty bucket, unless it is there.

@@ -67,9 +67,18 @@ impl Scrape {
         self
     }
 
-    /// Samples of this one that are gone or lower in a later one.
+    fn is_of_a_former_name(&self, sample: &str) -> bool {
+        let Some((_, labels)) = sample.split_once("{source=\"") else { return false };
+        let name = labels.split('"').next().unwrap_or_default();
+        sample.starts_with("flowcost_source_")
+            && !self.0.contains_key(&format!("flowcost_source_ready{{source=\"{name}\"}}"))
+    }
+
+    /// Samples of this one that are gone or lower in a later one. The sums of a source that got another name go on under
+    /// that.
     pub(crate) fn broken_by(&self, later: &Self) -> Vec<String> {
         let judge = |(sample, before): (&String, &String)| match later.0.get(sample) {
+            None if later.is_of_a_former_name(sample) => None,
             None => Some(format!("{sample} was {before} and is gone")),
             Some(after) if is_lower(after, before) => Some(format!("{sample} fell from {before} to {after}")),
             Some(_) => None,

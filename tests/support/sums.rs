@@ -1,6 +1,6 @@
 //! What a set of objects adds up to, worked out in the test's own process, in one go and without a ledger.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use flowcost_exporter::{
@@ -10,9 +10,10 @@ use flowcost_exporter::{
     decode::Input,
     expose::{BuildInfo, Exposition, Format, Static},
     model::{
-        ChargeCounts, FlowCounts, Hour, ObjectDelta, ObjectOutcome, Partition, PartitionSpan, Settlement,
-        Snapshot, Timestamp,
+        ChargeCounts, FlowCounts, Hour, NatDirection, ObjectDelta, ObjectOutcome, Partition, PartitionSpan,
+        Settlement, Snapshot, SourceSums, Timestamp,
     },
+    pricing::PriceBook,
 };
 
 use super::scrape::Scrape;
@@ -27,12 +28,14 @@ pub(crate) struct Sums<'a> {
 impl<'a> Sums<'a> {
     /// Nothing yet. The configuration has one source.
     pub(crate) fn new(config: &'a Config) -> Self {
-        let region = &config.sources[0].region;
-        let prices = config.prices.for_region(region);
+        let (rules, prices) = (config.rules.clone(), config.prices.clone());
+        let [source] = &config.sources[..] else { panic!("one source") };
+        let mut snapshot = Snapshot { first_scan_complete: true, ..Snapshot::default() };
+        snapshot.by_source.insert(source.name.clone(), SourceSums::default());
         Self {
             config,
-            classifier: Classifier::new(config.rules.clone(), region, prices),
-            snapshot: Snapshot { first_scan_complete: true, ..Snapshot::default() },
+            classifier: Classifier::new(rules, &source.scope(), prices, config.ip_ranges()),
+            snapshot,
         }
     }
 
@@ -49,7 +52,7 @@ impl<'a> Sums<'a> {
             decompressed_bytes: limits.decompressed_bytes,
             bad_rows: limits.bad_rows_per_object,
         };
-        let settlement = digest(Input::Whole(content.clone()), &partition, &self.classifier, &limits);
+        let settlement = digest(Input::Whole(content.clone()), &partition.into(), &self.classifier, &limits);
         let Settlement::Counted(delta) = settlement else { panic!("{settlement:?}") };
         for _ in 0..times {
             self.add_delta(&delta);
@@ -59,16 +62,27 @@ impl<'a> Sums<'a> {
     }
 
     fn add_delta(&mut self, delta: &ObjectDelta) {
-        let Snapshot { traffic, charges, records, .. } = &mut self.snapshot;
+        let Snapshot { traffic, charges, records, by_source, unpriced, doubts, contradictions, .. } =
+            &mut self.snapshot;
         records.merge(&delta.records);
-        for ((_, key), counts) in &delta.traffic {
-            let sum: &mut FlowCounts = traffic.entry(key.clone()).or_default();
+        let source = by_source.values_mut().next().expect("the one source");
+        for ((_, series), counts) in &delta.traffic {
+            if series.key.nat_direction == NatDirection::None {
+                source.bytes += counts.bytes;
+            }
+            let sum: &mut FlowCounts = traffic.entry(series.key.clone()).or_default();
             *sum = sum.checked_add(*counts).expect("in range");
         }
-        for ((_, key, charge), counts) in &delta.charges {
-            let sum: &mut ChargeCounts = charges.entry((*charge, key.clone())).or_default();
+        for ((_, series, charge), counts) in &delta.charges {
+            source.cost[*charge as usize].0 += counts.cost.0;
+            if counts.unpriced > 0 {
+                *unpriced.entry((*charge, delta.aws_region.clone())).or_default() += counts.unpriced;
+            }
+            let sum: &mut ChargeCounts = charges.entry((*charge, series.key.clone())).or_default();
             *sum = sum.checked_add(*counts).expect("in range");
         }
+        delta.doubts.iter().for_each(|((_, kind), bytes)| doubts[*kind as usize] += bytes);
+        delta.contradictions.iter().for_each(|((_, kind), count)| contradictions[*kind as usize] += count);
     }
 
     pub(crate) fn records(&self) -> u64 {
@@ -80,9 +94,11 @@ impl<'a> Sums<'a> {
         let exposition = Exposition::new(Static {
             loaded_at: Timestamp(0),
             build: BuildInfo::current(),
-            sources: BTreeSet::new(),
+            sources: BTreeMap::new(),
             prices: [].into(),
+            book: PriceBook::default(),
             budget_monthly_usd: None,
+            source_budgets: BTreeMap::new(),
             budget_inter_az_ratio: None,
             series_limit: self.config.limits.series,
             process: || None,

@@ -12,21 +12,23 @@ use std::{
 use bytes::Bytes;
 use flowcost_exporter::{
     accumulate::{DigestLimits, digest},
-    classify::Classifier,
+    classify::{Classifier, SourceScope},
     config::Config,
     decode::{
         Input,
         encode::{EncodeOptions, parquet},
     },
     demo::{self, Cluster, partition},
-    discover::{SourceSpec, layout::Layout},
+    discover::{Discovery, SourceSpec, layout::Layout},
     event::Observer,
-    ledger::{self, Ledger, OpenReport},
+    ledger::{self, Ledger, OpenReport, RecountPrices, RecountWish},
     model::{
-        Candidate, Clock, Hour, Listed, ObjectDelta, ObjectId, Partition, PartitionSpan, Settlement,
+        Candidate, Clock, Hour, Listed, ObjectDelta, ObjectId, Origin, Partition, PartitionSpan, Settlement,
         Snapshot, Timestamp,
     },
-    pipeline::{Pipeline, Settings, SharedLedger, SourceParts},
+    pipeline::{Pipeline, Settings, SharedLedger},
+    reader::Source,
+    recount::{self, Done, Job, Step},
     store::ObjectStore,
 };
 use tokio_util::sync::CancellationToken;
@@ -46,6 +48,8 @@ pub(crate) struct World {
     rules_fingerprint: String,
     cluster: Cluster,
     pub(crate) shown: Arc<Mutex<Vec<Arc<Snapshot>>>>,
+    /// The bucket of a second source, once there is one.
+    added: Mutex<Option<Bucket>>,
     /// Length of the write-ahead log when something was last shown: up to here it is on the disk.
     pub(crate) durable: Arc<AtomicU64>,
 }
@@ -63,18 +67,29 @@ impl World {
 
     fn in_folder(folder: tempfile::TempDir) -> Self {
         let config = Config::parse("demo", &demo::config_toml(folder.path()), &[]).unwrap();
-        let prices = config.prices.for_region(demo::REGION);
+        let scope = SourceScope { name: "logs".into(), region: demo::REGION.into() };
         Self {
             bucket: Bucket::default(),
             folder,
             now: Arc::new(AtomicI64::new(NOON)),
             elapsed: Arc::new(AtomicU64::new(0)),
             rules_fingerprint: config.fingerprint(),
-            classifier: Arc::new(Classifier::new(config.rules, demo::REGION, prices)),
+            classifier: Arc::new(Classifier::new(config.rules, &scope, config.prices, None)),
             cluster: Cluster::new(7),
             shown: Arc::default(),
+            added: Mutex::default(),
             durable: Arc::default(),
         }
+    }
+
+    /// From the next start on the demo's configuration has other rules.
+    pub(crate) fn change_rules(&mut self, change: impl FnOnce(String) -> String) {
+        let text = change(demo::config_toml(self.folder.path()));
+        let config = Config::parse("changed", &text, &[]).unwrap();
+        assert_ne!(config.fingerprint(), self.rules_fingerprint);
+        self.rules_fingerprint = config.fingerprint();
+        let scope = SourceScope { name: "logs".into(), region: demo::REGION.into() };
+        self.classifier = Arc::new(Classifier::new(config.rules, &scope, config.prices, None));
     }
 
     pub(crate) fn state(&self) -> PathBuf {
@@ -148,20 +163,43 @@ impl World {
     }
 
     fn delta_of(&self, key: &str, partition: Partition) -> ObjectDelta {
-        match digest(Input::Whole(self.bucket.content(key)), &partition, &self.classifier, &LIMITS) {
+        let origin = origin_of(key, partition);
+        let added = self.added.lock().unwrap().clone().filter(|bucket| bucket.has(key));
+        let bucket = added.as_ref().unwrap_or(&self.bucket);
+        match digest(Input::Whole(bucket.content(key)), &origin, &self.classifier, &LIMITS) {
             Settlement::Counted(delta) => delta,
             other => panic!("{key}: {other:?}"),
         }
     }
 
-    pub(crate) fn open(&self) -> (Ledger, OpenReport) {
-        let options = ledger::Options {
+    /// From the next start on there is a second source, `added`, with this bucket.
+    pub(crate) fn add_source(&self, bucket: &Bucket) {
+        *self.added.lock().unwrap() = Some(bucket.clone());
+    }
+
+    pub(crate) fn options(&self) -> ledger::Options {
+        let sources = self.ledger_sources();
+        ledger::Options {
             series_limit: 1_000,
-            sources: vec![ledger::SourceSpec { name: "logs".into(), url: "s3://logs/".to_owned() }],
+            sources,
             classifier_fingerprint: self.rules_fingerprint.clone(),
             prices: Vec::new(),
-        };
-        Ledger::open(&self.state(), &options, Timestamp(self.now.load(Ordering::Relaxed))).unwrap()
+        }
+    }
+
+    fn ledger_sources(&self) -> Vec<ledger::SourceSpec> {
+        let spec = |name: &str| ledger::SourceSpec { name: name.into(), url: format!("s3://{name}/") };
+        let mut sources = vec![spec("logs")];
+        sources.extend(self.added.lock().unwrap().is_some().then(|| spec("added")));
+        sources
+    }
+
+    pub(crate) fn open(&self) -> (Ledger, OpenReport) {
+        self.open_as(&self.options())
+    }
+
+    fn open_as(&self, options: &ledger::Options) -> (Ledger, OpenReport) {
+        Ledger::open(&self.state(), options, Timestamp(self.now.load(Ordering::Relaxed))).unwrap()
     }
 
     /// An exporter that opens the state as a new process would.
@@ -181,25 +219,30 @@ impl World {
         observer: Observer,
         change: impl FnOnce(&mut SourceSpec),
     ) -> Pipeline {
-        let (ledger, report) = self.open();
+        let mut spec = spec("logs");
+        change(&mut spec);
+        self.start_all(self.sources(spec, store), observer)
+    }
+
+    /// A source of this name, with everything that is in a bucket.
+    pub(crate) fn source(&self, name: &str, bucket: &Bucket) -> Source {
+        let discovery = Discovery::new(spec(name), Arc::new(bucket.clone()));
+        Source { discovery, classifier: self.classifier.clone() }
+    }
+
+    /// An exporter of these sources.
+    pub(crate) fn start_all(&self, sources: Vec<Source>, observer: Observer) -> Pipeline {
+        let spec = |name: &Arc<str>| ledger::SourceSpec { name: name.clone(), url: format!("s3://{name}/") };
+        let names = sources.iter().map(|source| &source.discovery.spec().name);
+        let options = ledger::Options { sources: names.map(spec).collect(), ..self.options() };
+        let (ledger, report) = self.open_as(&options);
         self.shown.lock().unwrap().push(ledger.snapshot());
         let (shown, durable, log) =
             (self.shown.clone(), self.durable.clone(), self.state().with_extension("db-wal"));
-        let mut spec = SourceSpec {
-            name: "logs".into(),
-            bucket: "s3://logs".into(),
-            prefix: String::new(),
-            region: demo::REGION.to_owned(),
-            layout: Layout::parse("auto").unwrap(),
-            accounts: Vec::new(),
-            regions: Vec::new(),
-            flow_log_ids: Vec::new(),
-        };
-        change(&mut spec);
-        let source = SourceParts { spec, store, classifier: self.classifier.clone() };
         let settings = Settings {
             poll_interval: Duration::from_secs(60),
             lookback: LOOKBACK,
+            keep: flowcost_exporter::limits::KEEP,
             start: None,
             concurrency: 3,
             object_bytes: 1 << 20,
@@ -207,7 +250,7 @@ impl World {
         };
         Pipeline::new(
             settings,
-            vec![source],
+            sources,
             SharedLedger::new(ledger),
             report.unfinished,
             observer,
@@ -217,6 +260,49 @@ impl World {
             }),
             self.clock(),
         )
+    }
+
+    /// The sources, the added one included.
+    fn sources(&self, spec: SourceSpec, store: Arc<dyn ObjectStore>) -> Vec<Source> {
+        let added = self.added.lock().unwrap().clone().map(|bucket| {
+            let spec = SourceSpec { name: "added".into(), bucket: "s3://added".into(), ..spec.clone() };
+            (spec, Arc::new(bucket) as Arc<dyn ObjectStore>)
+        });
+        let source = |(spec, store)| Source {
+            discovery: Discovery::new(spec, store),
+            classifier: self.classifier.clone(),
+        };
+        [(spec, store)].into_iter().chain(added).map(source).collect()
+    }
+
+    /// What `recount` would do for some hours before noon.
+    pub(crate) fn job(&self, hours: std::ops::Range<i64>) -> Job {
+        let hour = |ago: i64| Hour(NOON / 3600 - ago);
+        Job {
+            state: self.state(),
+            wish: RecountWish {
+                hours: hour(hours.end)..hour(hours.start),
+                prices: RecountPrices::Then,
+                classifier: self.rules_fingerprint.clone(),
+                sources: self.ledger_sources(),
+                series_limit: 1_000,
+            },
+            skip_hours: false,
+            dry_run: false,
+            object_bytes: 1 << 20,
+            digest: LIMITS,
+        }
+    }
+
+    /// Recounts, on a runtime of its own.
+    pub(crate) fn recount(
+        &self,
+        job: &Job,
+        tell: &mut (dyn FnMut(Step) + Send),
+    ) -> Result<Done, recount::Failure> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let sources = self.sources(spec("logs"), Arc::new(self.bucket.clone()));
+        runtime.block_on(recount::recount(job, sources, &self.clock(), tell))
     }
 
     /// The last state that was shown.
@@ -237,6 +323,20 @@ impl World {
     }
 }
 
+/// What is looked for in a source: all there is.
+fn spec(name: &str) -> SourceSpec {
+    SourceSpec {
+        name: name.into(),
+        bucket: "s3://logs".into(),
+        prefix: String::new(),
+        region: demo::REGION.to_owned(),
+        layout: Layout::parse("auto").unwrap(),
+        accounts: Vec::new(),
+        regions: Vec::new(),
+        flow_log_ids: Vec::new(),
+    }
+}
+
 const LIMITS: DigestLimits = DigestLimits { decompressed_bytes: 1 << 24, bad_rows: 0 };
 
 /// Invariant I1, by adding up anew.
@@ -246,12 +346,12 @@ pub(crate) fn assert_totals(shown: &Snapshot, deltas: impl Iterator<Item = Objec
     for delta in deltas {
         objects += 1;
         expected.records.merge(&delta.records);
-        for ((_, key), counts) in delta.traffic {
-            let sum = expected.traffic.entry(key).or_default();
+        for ((_, series), counts) in delta.traffic {
+            let sum = expected.traffic.entry(series.key).or_default();
             *sum = sum.checked_add(counts).unwrap();
         }
-        for ((_, key, charge), counts) in delta.charges {
-            let sum = expected.charges.entry((charge, key)).or_default();
+        for ((_, series, charge), counts) in delta.charges {
+            let sum = expected.charges.entry((charge, series.key)).or_default();
             *sum = sum.checked_add(counts).unwrap();
         }
     }
@@ -305,4 +405,17 @@ fn partition_of(key: &str) -> Partition {
     let start = Hour(NOON / 3600 - 12 + (number("day=") - 10) * 24 + number("hour="));
     let prefix = key[..=key.rfind('/').unwrap()].into();
     Partition { bucket: "s3://logs".into(), prefix, start, span: PartitionSpan::Hour }
+}
+
+/// The origin of an object, by the folders of AWS's layouts in its key.
+fn origin_of(key: &str, partition: Partition) -> Origin {
+    let below = key.split_once("AWSLogs/").map_or("", |(_, below)| below);
+    let folders: Vec<&str> = below.split('/').collect();
+    let name = |at: usize, prefix: &str| {
+        let folder = folders.get(at)?;
+        Some(Arc::from(folder.strip_prefix(prefix).unwrap_or(folder)))
+    };
+    let (account, region) =
+        if below.is_empty() { (None, None) } else { (name(0, "aws-account-id="), name(2, "aws-region=")) };
+    Origin { partition, account, region }
 }

@@ -41,6 +41,7 @@ impl<'a> Node<'a> {
             variable: self.variable(),
             value: show(self.value),
             wanted: wanted.into(),
+            ..Problem::default()
         }
     }
 
@@ -76,8 +77,14 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// Its keys, if it is a table.
+    pub(in crate::config) fn table(&self) -> Option<Table<'a>> {
+        let Value::Dict(_, dict) = self.value else { return None };
+        Some(Table { raw: self.raw, path: self.path.clone(), dict: Some(dict), asked: Vec::new() })
+    }
+
     /// Its items, if it is a list.
-    fn items(&self) -> Option<Vec<Node<'a>>> {
+    pub(in crate::config) fn items(&self) -> Option<Vec<Node<'a>>> {
         let Value::Array(_, items) = self.value else { return None };
         let path = |index: usize| match self.raw.syntax {
             Syntax::Toml => format!("{}[{index}]", self.path),
@@ -256,16 +263,9 @@ impl<'a> Table<'a> {
         };
         let mut tables = Vec::new();
         for item in items {
-            match item.value {
-                Value::Dict(_, dict) => {
-                    tables.push(Table {
-                        raw: self.raw,
-                        path: item.path,
-                        dict: Some(dict),
-                        asked: Vec::new(),
-                    });
-                }
-                _ => problems.push(item.problem(wanted.clone())),
+            match item.table() {
+                Some(table) => tables.push(table),
+                None => problems.push(item.problem(wanted.clone())),
             }
         }
         tables

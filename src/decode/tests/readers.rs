@@ -15,16 +15,9 @@ use crate::decode::parquet::ParquetReader;
 type Cells = Result<Vec<String>, DecodeError>;
 
 fn rows_of(batch: &FlowBatch) -> Vec<String> {
-    macro_rules! row {
-        ($row:ident; $($column:ident)*) => {
-            [$(format!("{:?}", batch.$column.as_ref().map(|column| column.get($row)))),*].join(" ")
-        };
-    }
     let row = |row: usize| {
-        let cells = row!(row; interface_id resource_id interface_type az_id next_hop_interface_id
-            next_hop_interface_type next_hop_az_id srcaddr dstaddr pkt_srcaddr pkt_dstaddr pkt_src_aws_service
-            pkt_dst_aws_service flow_direction action log_status srcport dstport packets start end traffic_path);
-        format!("{} {cells} {:?}", batch.first_row + row as u64, batch.bytes.get(row))
+        let cells = Field::ALL.map(|field| format!("{:?}", batch.shown(field, row))).join(" ");
+        format!("{} {cells}", batch.first_row + row as u64)
     };
     (0..batch.rows).map(row).collect()
 }

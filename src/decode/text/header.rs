@@ -6,13 +6,10 @@ use crate::{
 };
 
 /// Names of flow logs that no field is read from, versions 2 to 11.
-const NOT_READ: [&str; 38] = [
+const NOT_READ: [&str; 35] = [
     "version",
-    "account_id",
     "protocol",
-    "vpc_id",
     "subnet_id",
-    "instance_id",
     "tcp_flags",
     "type",
     "region",

@@ -7,9 +7,9 @@ use super::{
 use crate::{
     decode::{
         AddrCell, ColumnSet, DecodeError, Field, FlowBatch, IntCell, IntColumn,
-        batch::Column,
         builder::{Builder, begin_anew},
-        columns::{Binding, Kind, bind},
+        columns::{Binding, bind},
+        field::{Column, Kind},
         interned::Interned,
         refuse, values,
     },
@@ -113,7 +113,7 @@ impl Table {
             bytes: IntColumn::with_capacity(limits::BATCH_ROWS),
             integers: columns
                 .iter()
-                .filter(|(field, _)| field.kind() == Kind::Integer && *field != Field::Bytes)
+                .filter(|(field, _)| field.kind().is_integer() && *field != Field::Bytes)
                 .map(|(field, at)| (*field, *at, IntColumn::with_capacity(limits::BATCH_ROWS)))
                 .collect(),
             addresses: columns
@@ -124,7 +124,7 @@ impl Table {
             known_addresses: Interned::new(values::address),
             columns: columns
                 .into_iter()
-                .filter(|(field, _)| !matches!(field.kind(), Kind::Integer | Kind::Address))
+                .filter(|(field, _)| !field.kind().is_integer() && field.kind() != Kind::Address)
                 .map(|(field, at)| (field, at, Builder::new(field)))
                 .collect(),
             rows: 0,

@@ -15,7 +15,7 @@ fn an_object_counts_once_however_often_it_is_settled() {
     assert_eq!(before.object_bytes, 20);
     assert_eq!(before.charges[&(Charge::InterAz, key("a", "b"))].cost, NanoUsd(12));
     assert_eq!(before.first_hour, Some(HOUR));
-    assert_eq!(before.sources["ops"].newest_record, Some(NOW));
+    assert_eq!(before.sources["ops"].newest_record, Some(Timestamp(NOW.0 - 10_000)));
 
     let report = ledger.commit(&[counted(0, "x", 7)], NOW).unwrap();
     assert_eq!((report.objects, report.repeated), (0, 1));
@@ -186,15 +186,17 @@ fn views_show_hours_as_numbers_and_as_text() {
 fn cost_by_hour_keeps_the_hours_that_a_projection_needs() {
     let place = Place::new();
     let mut ledger = place.open();
-    let batch = [counted(0, "x", 1), counted(1, "y", 2), counted(limits::COST_HOURS, "z", 3)];
-    ledger.commit(&batch[..2], NOW).unwrap();
-    assert_eq!(ledger.snapshot().hourly_cost.len(), 2);
-    ledger.commit(&batch[2..], NOW).unwrap();
-    assert_eq!(ledger.snapshot().hourly_cost.len(), 3);
-    ledger.commit(&[counted(limits::COST_HOURS + 1, "w", 4), counted(0, "late", 9)], NOW).unwrap();
-    let cost = ledger.snapshot().hourly_cost.clone();
-    assert_eq!(cost.keys().map(|hour| hour.0 - HOUR.0).collect::<Vec<_>>(), [1, 1080, 1081]);
-    assert_eq!(cost[&Hour(HOUR.0 + 1)][Charge::InterAz as usize], NanoUsd(2));
+    // Days are kept or dropped whole, and the 14th hour is the first of a day.
+    let hours = [0, 13, 14, limits::COST_HOURS];
+    let batch = hours.map(|hour| counted(hour, &format!("o{hour}"), 1 + hour.unsigned_abs()));
+    ledger.commit(&batch[..3], NOW).unwrap();
+    assert_eq!(hourly_cost(&ledger.snapshot()).len(), 3);
+    ledger.commit(&batch[3..], NOW).unwrap();
+    assert_eq!(hourly_cost(&ledger.snapshot()).len(), 4);
+    ledger.commit(&[counted(limits::COST_HOURS + 14, "w", 4), counted(0, "late", 9)], NOW).unwrap();
+    let cost = hourly_cost(&ledger.snapshot());
+    assert_eq!(cost.keys().map(|(hour, _)| hour.0 - HOUR.0).collect::<Vec<_>>(), [14, 1080, 1094]);
+    assert_eq!(cost[&(Hour(HOUR.0 + 14), Charge::InterAz)], 15);
     assert_eq!(ledger.snapshot().first_hour, Some(HOUR));
     let before = state(&ledger);
     drop(ledger);
@@ -212,9 +214,9 @@ fn money_of_a_million_objects_is_exact() {
     for index in 0..1_000 {
         sum.records.add(RecordOutcome::Counted, 1);
         let zone = format!("z{}", index % 50);
-        let at = (Hour(HOUR.0 + index / 250), key(&zone, "b"));
+        let at = (Hour(HOUR.0 + index / 250), series(&zone, "b"));
         let total = sum.charges.entry((at.0, at.1, Charge::NatHop)).or_default();
-        *total = total.checked_add(ChargeCounts { bytes: 1 << 20, cost: each }).unwrap();
+        *total = total.checked_add(ChargeCounts { bytes: 1 << 20, cost: each, unpriced: 0 }).unwrap();
     }
     for commit in 0..10 {
         let batch: Vec<Settled> = (0..100)
@@ -227,7 +229,7 @@ fn money_of_a_million_objects_is_exact() {
     assert_eq!(cost, 9_766 * 1_000_000);
     assert_eq!(snapshot.records.total(), 1_000_000);
     assert_eq!(shell(&place.path(), "SELECT sum(nano_usd) FROM ledger_charges"), 9_766 * 1_000_000);
-    let by_hour: u64 = snapshot.hourly_cost.values().flatten().map(|nanos| nanos.0).sum();
+    let by_hour: u64 = hourly_cost(&snapshot).values().sum();
     assert_eq!(by_hour, 9_766 * 1_000_000);
 }
 

@@ -195,6 +195,26 @@ fn a_missing_file_that_had_been_there_starts_over_and_says_so() {
     assert!(!open(&Place::new().path(), &options()).1.started_over);
 }
 
+/// The way to a smaller file that docs/state-file.md names.
+#[test]
+fn a_copy_by_vacuum_into_is_the_same_state_and_smaller() {
+    let place = Place::new();
+    let mut ledger = place.open();
+    (0..3).for_each(|age| drop(ledger.commit(&round(age), NOW).unwrap()));
+    ledger.seal("ops", Timestamp(i64::MAX)).unwrap();
+    ledger.fold(Hour(HOUR.0 + 100)).unwrap();
+    let before = state(&ledger);
+    drop(ledger);
+    let small = Place::new();
+    let vacuum = format!("VACUUM INTO '{}'", small.path().display());
+    Connection::open(place.path()).unwrap().execute_batch(&vacuum).unwrap();
+    let size = |place: &Place| fs::metadata(place.path()).unwrap().len();
+    assert!(size(&small) < size(&place), "{} of {}", size(&small), size(&place));
+    assert_eq!(shell(&small.path(), "PRAGMA freelist_count"), 0);
+    fs::copy(lock::beside(&place.path(), ".mark"), lock::beside(&small.path(), ".mark")).unwrap();
+    assert_eq!(state(&try_open(&small).unwrap()), before);
+}
+
 #[test]
 fn tables_that_contradict_each_other_are_damage() {
     for (name, sql) in [
@@ -202,6 +222,11 @@ fn tables_that_contradict_each_other_are_damage() {
         ("an hour is of another age", "UPDATE traffic_hour SET bytes = bytes - 1 WHERE series_id = 1"),
         ("a total is of another age", "UPDATE traffic_total SET packets = packets - 1"),
         ("a charge is of another age", "DELETE FROM charge_hour WHERE hour % 7200 = 0"),
+        ("a doubt is of another age", "UPDATE doubt_total SET bytes = bytes + 1"),
+        ("a contradiction is of another age", "DELETE FROM contradiction_hour"),
+        ("a source is of another age", "UPDATE source_total SET bytes = bytes - 1"),
+        ("the cost of a source is of another age", "DELETE FROM source_charge_total"),
+        ("a region is of another age", "UPDATE unpriced_total SET bytes = bytes - 1"),
         (
             "an hour is above its total",
             "UPDATE state SET folded_before = 0; UPDATE traffic_total SET flows = 1",

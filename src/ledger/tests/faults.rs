@@ -7,7 +7,9 @@ fn batch(round: i64) -> Vec<Settled> {
         (0..4).map(|index| counted(index, &format!("r{round}-{index}"), 10)).collect();
     batch.push(settled(5, &format!("q{round}"), quarantined(QuarantineReason::Schema)));
     batch.push(counted(10 + round, "new partition", 1));
-    batch.push(settled(round, "new key", Settlement::Counted(delta(round, &format!("z{round}"), 3))));
+    let aws_region = format!("region-{round}").into();
+    let delta = ObjectDelta { aws_region, ..delta(round, &format!("z{round}"), 3) };
+    batch.push(settled(round, "new key", Settlement::Counted(delta)));
     batch
 }
 
@@ -23,7 +25,7 @@ fn fails_without_trace(name: &str, advice: &str, fault: impl Fn(&Connection), re
     let book = format!("{:?}", sorted(&ledger));
     fault(&ledger.conn);
     for _ in 0..2 {
-        let error = ledger.commit(&batch(2), NOW).unwrap_err();
+        let error = ledger.commit(&batch(2), NOW).expect_err(name);
         assert!(matches!(error, LedgerError::Storage { .. }), "{name}: {error:?}");
         assert!(std::error::Error::source(&error).is_some());
         assert!(error.advice().contains(advice), "{name}: {}", error.advice());
@@ -117,11 +119,20 @@ fn a_failure_at_every_table() {
         ("INSERT", "quarantine"),
         ("UPDATE", "partition"),
         ("DELETE", "attempt"),
+        ("INSERT", "label_set"),
         ("INSERT", "series"),
+        ("INSERT", "aws_region"),
         ("INSERT", "traffic_total"),
         ("INSERT", "traffic_hour"),
         ("INSERT", "charge_total"),
         ("INSERT", "charge_hour"),
+        ("INSERT", "unpriced_total"),
+        ("INSERT", "source_total"),
+        ("INSERT", "source_charge_total"),
+        ("INSERT", "doubt_total"),
+        ("INSERT", "doubt_hour"),
+        ("INSERT", "contradiction_total"),
+        ("INSERT", "contradiction_hour"),
         ("INSERT", "record_count"),
         ("INSERT", "object_count"),
         ("UPDATE", "source"),

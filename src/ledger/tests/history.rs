@@ -1,18 +1,11 @@
 //! The hours series by series: with what was before, they are the totals.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
 use super::*;
 use crate::event::ScanKind;
-
-const MEASURES: [Measure; 6] = [
-    Measure::Bytes,
-    Measure::Packets,
-    Measure::Flows,
-    Measure::InterAzBytes,
-    Measure::ChargedBytes,
-    Measure::Cost,
-];
 
 fn value(measure: Measure, sums: &Sums, series: &HistorySeries) -> u64 {
     let traffic = sums.traffic.get(&series.key).copied().unwrap_or_default();
@@ -24,46 +17,45 @@ fn value(measure: Measure, sums: &Sums, series: &HistorySeries) -> u64 {
         Measure::Flows => traffic.flows,
         Measure::InterAzBytes => traffic.inter_az_bytes,
         Measure::ChargedBytes => charge.bytes,
+        Measure::UnpricedBytes => charge.unpriced,
         Measure::Cost => charge.cost.0,
     }
 }
 
-/// Everything that the range must hold, told from the hours as they are read one by one.
+/// Everything that the range must hold, told from its rows one by one.
 fn check(reader: &LedgerReader, hours: std::ops::Range<Hour>) {
     let totals = reader.totals().unwrap();
-    let mut rows = BTreeMap::new();
-    let keep = |hour, sums| {
-        rows.insert(hour, sums);
-        Ok::<_, OpenError>(())
-    };
-    reader.for_each_hour(keep).unwrap();
-    for measure in MEASURES {
-        let all = reader.history_series(measure, &hours).unwrap();
+    for measure in Measure::ALL {
+        let row = |row: HourRow<'_>| (row.hour, row.charge, row.series.key.clone());
+        let rows = reader.sums(measure.table(), .., row).unwrap();
+        let all = reader.history_series(measure.table(), &hours).unwrap();
         assert!(all.is_sorted_by(|a, b| (a.charge, &a.key) < (b.charge, &b.key)));
         for one in &all {
             let of = |from: Hour, to: Hour| -> u64 {
-                let range = if from < to { rows.range(from..to) } else { rows.range(to..to) };
-                range.map(|(_, sums)| value(measure, sums, one)).sum()
+                let of = |(hour, charge, key): &(Hour, Option<Charge>, FlowKey)| {
+                    (from..to).contains(hour) && *charge == one.charge && *key == one.key
+                };
+                rows.iter().filter(|(row, _)| of(row)).map(|(_, sum)| sum.amounts.of(measure)).sum()
             };
-            let added = reader.hours_of(measure, one, hours.end).unwrap();
+            let added = reader.hours_of(measure, one).unwrap();
             let expected: Vec<u64> =
                 (one.begins.0..hours.end.0).map(|hour| of(Hour(hour), Hour(hour + 1))).collect();
             assert_eq!(added, expected);
             let later = of(hours.end, Hour(i64::MAX));
-            let end = one.before + added.iter().sum::<u64>();
-            assert_eq!(end + later, value(measure, &totals, one), "{measure:?}");
+            let end = one.before(measure) + i128::from(added.iter().sum::<u64>() + later);
+            assert_eq!(end, i128::from(value(measure, &totals, one)), "{measure:?}");
             assert!(one.begins >= hours.start && one.begins < hours.end);
             if one.begins > hours.start {
                 assert_eq!(
-                    (one.before, of(Hour(i64::MIN), one.begins)),
+                    (one.before(measure), of(Hour(i64::MIN), one.begins)),
                     (0, 0),
                     "it begins with its first row"
                 );
             }
         }
-        let there = rows.range(..hours.end).map(|(_, sums)| (sums.traffic.len(), sums.charges.len()));
-        let charged = matches!(measure, Measure::ChargedBytes | Measure::Cost);
-        assert!(there.fold(0, |most, (a, b)| most.max(if charged { b } else { a })) <= all.len());
+        let there = rows.keys().filter(|(hour, ..)| *hour < hours.end);
+        let there: BTreeSet<_> = there.map(|(_, charge, key)| (*charge, key)).collect();
+        assert!(there.is_subset(&all.iter().map(|one| (one.charge, &one.key)).collect()));
     }
 }
 
@@ -84,12 +76,15 @@ proptest! {
         }).collect();
         ledger.commit(&batch, NOW).unwrap();
         ledger.fold(Hour(HOUR.0 + fold)).unwrap();
+        let now = Hour(HOUR.0 + 500).start();
+        ledger.finish_scan("ops", now, ScanKind::Full).unwrap();
         let reader = Ledger::open_read_only(&place.path()).unwrap();
         let start = Hour(HOUR.0 + range.0);
         check(&reader, start..Hour(start.0 + range.1));
-        let first = reader.first_hour().unwrap();
-        let expected = rows.iter().map(|(hour, ..)| Hour(HOUR.0 + hour)).filter(|hour| hour.0 >= HOUR.0 + fold).min();
-        prop_assert_eq!(first, expected);
+        let closed = reader.closed_hours(&options().sources, now).unwrap().unwrap();
+        let first = rows.iter().map(|(hour, ..)| Hour(HOUR.0 + hour)).filter(|hour| hour.0 >= HOUR.0 + fold).min();
+        let end = Hour(HOUR.0 + 499);
+        prop_assert_eq!(closed, first.unwrap_or(end)..end);
     }
 }
 
@@ -102,29 +97,55 @@ fn a_series_begins_with_its_first_row_or_with_the_range_if_it_was_there_before()
     ledger.fold(Hour(HOUR.0 + 2)).unwrap();
     let reader = Ledger::open_read_only(&place.path()).unwrap();
     let range = Hour(HOUR.0 + 10)..Hour(HOUR.0 + 15);
-    for measure in MEASURES {
-        let found = reader.history_series(measure, &range).unwrap();
-        let found: Vec<_> =
-            found.iter().map(|one| (&*one.key.src_zone, one.begins.0 - HOUR.0, one.before > 0)).collect();
+    for measure in Measure::ALL {
+        let found = reader.history_series(measure.table(), &range).unwrap();
+        let found: Vec<_> = found
+            .iter()
+            .map(|one| (&*one.key.src_zone, one.begins.0 - HOUR.0, one.before(measure) > 0))
+            .collect();
         assert_eq!(found, [("early", 10, true), ("folded", 10, true), ("inside", 12, false)], "{measure:?}");
     }
 }
 
 #[test]
-fn the_least_of_the_sources_says_how_far_all_have_been_read() {
+fn a_charge_that_came_to_nothing_is_there_from_its_first_row() {
     let place = Place::new();
-    let (one, two) = ("s3://one/", "s3://two/");
-    let (mut ledger, _) = open(&place.path(), &with_sources(&[("one", one), ("two", two)]));
-    let read = |urls: &[&str]| {
+    let mut ledger = place.open();
+    let row = |hour| settled(hour, "none", Settlement::Counted(delta(hour, "none", 0)));
+    ledger.commit(&[row(5), row(12)], NOW).unwrap();
+    let reader = Ledger::open_read_only(&place.path()).unwrap();
+    for (from, begins) in [(4, 5), (10, 10)] {
+        let range = Hour(HOUR.0 + from)..Hour(HOUR.0 + 15);
+        let found = reader.history_series(Table::Charges, &range).unwrap();
+        assert_eq!(found.iter().map(|one| one.begins.0 - HOUR.0).collect::<Vec<_>>(), [begins]);
+        assert!(Measure::ALL.iter().all(|measure| found[0].before(*measure) == 0));
+    }
+}
+
+#[test]
+fn the_least_of_the_sources_and_the_clock_say_which_hours_are_closed() {
+    let place = Place::new();
+    let (one, two) = (("one", "s3://one/"), ("two", "s3://two/"));
+    let (mut ledger, _) = open(&place.path(), &with_sources(&[one, two]));
+    let later = |hours: i64| Timestamp(NOW.0 + hours * 3600);
+    let closed = |sources: &[(&str, &str)], now| {
         let reader = Ledger::open_read_only(&place.path()).unwrap();
-        reader.read_through(urls.iter().copied()).unwrap()
+        let hours = reader.closed_hours(&with_sources(sources).sources, now).unwrap();
+        hours.map(|hours| hours.end.0 - HOUR.0)
     };
-    let unread = ReadThrough { first_scan_complete: false, all: None };
-    assert_eq!(read(&[one, two]), unread);
-    ledger.finish_scan("one", NOW, ScanKind::Full).unwrap();
-    assert_eq!(read(&[one, two]), unread);
-    assert_eq!(read(&[one]), ReadThrough { all: Some(NOW), ..unread });
-    ledger.finish_scan("two", Timestamp(NOW.0 + 60), ScanKind::Full).unwrap();
-    assert_eq!(read(&[one, two]), ReadThrough { first_scan_complete: true, all: Some(NOW) });
-    assert_eq!(read(&[two, "s3://new/"]).all, None);
+    assert_eq!(closed(&[one, two], later(9)), None);
+    ledger.finish_scan("one", later(3), ScanKind::Full).unwrap();
+    assert_eq!(closed(&[one, two], later(9)), None);
+    assert_eq!(closed(&[one], later(9)), None, "until all of them are read there is a hole");
+    ledger.finish_scan("two", later(5), ScanKind::Full).unwrap();
+    assert_eq!(closed(&[one, two], later(9)), Some(2), "half an hour after its end");
+    assert_eq!(closed(&[two], later(9)), Some(4));
+    assert_eq!(closed(&[("renamed", "s3://two/")], later(9)), Some(4));
+    assert_eq!(closed(&[one, two], later(1)), Some(0), "a clock that was set back");
+    assert_eq!(closed(&[two, ("new", "s3://new/")], later(9)), None);
+    assert_eq!(
+        closed(&[two, ("new", "s3://two/")], later(9)),
+        None,
+        "one that shares a url is another source"
+    );
 }

@@ -10,8 +10,10 @@ mod model;
 mod opening;
 mod progress;
 mod requests;
+mod retire;
 mod sealing;
 mod sealing_model;
+mod sources;
 mod unchanged;
 mod versions;
 
@@ -21,8 +23,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::model::{
-    ChargeCounts, FlowCounts, Listed, NanoUsd, NatDirection, ObjectDelta, PartitionSpan, Quarantine,
-    QuarantineReason, RecordOutcome, Settled, Settlement,
+    ChargeCounts, Contradiction, Doubt, FlowCounts, FlowKey, Listed, NanoUsd, NatDirection, ObjectDelta,
+    PartitionSpan, Quarantine, QuarantineReason, RecordOutcome, Relation, Series, Settled, Settlement,
 };
 
 pub(super) const NOW: Timestamp = Timestamp(1_765_274_400); // 2025-12-09T10:00:00Z
@@ -115,18 +117,27 @@ pub(super) fn key(src: &str, dst: &str) -> FlowKey {
     }
 }
 
-/// One record of `bytes` from `src` to zone b at `hour`, with a charge of as many nano-dollars.
+/// The series of these labels, each zone its own AZ.
+pub(super) fn series(src: &str, dst: &str) -> Series {
+    let (src_az, dst_az) = (Some(src.into()), Some(dst.into()));
+    Series { key: key(src, dst), src_az, dst_az, relation: Relation::InterAz }
+}
+
+/// One record of `bytes` from `src` to zone b at `hour`, with a charge of as many nano-dollars, a part of them without a
+/// price, a doubt and a contradiction.
 pub(super) fn delta(hour: i64, src: &str, bytes: u64) -> ObjectDelta {
-    let mut delta = ObjectDelta::default();
+    let mut delta = ObjectDelta { aws_region: "us-east-1".into(), ..ObjectDelta::default() };
     delta.records.add(RecordOutcome::Counted, 1);
-    let at = (Hour(HOUR.0 + hour), key(src, "b"));
+    let at = (Hour(HOUR.0 + hour), series(src, "b"));
     let counts = FlowCounts { flows: 1, packets: 2, bytes, inter_az_bytes: bytes / 2 };
     delta.charges.insert(
         (at.0, at.1.clone(), Charge::InterAz),
-        ChargeCounts { bytes: bytes / 2, cost: NanoUsd(bytes) },
+        ChargeCounts { bytes: bytes / 2, cost: NanoUsd(bytes), unpriced: bytes / 4 },
     );
+    delta.doubts.insert((at.0, Doubt::Interface), bytes / 3);
+    delta.contradictions.insert((at.0, Contradiction::AzId), 1);
     delta.traffic.insert(at, counts);
-    delta.newest_record = Some(Timestamp(NOW.0 + hour));
+    delta.newest_record = Some(Timestamp(NOW.0 - 10_000 + hour));
     delta
 }
 
@@ -145,6 +156,15 @@ pub(super) fn outcome(ledger: &Ledger, hour: i64, name: &str) -> Option<ObjectOu
 
 pub(super) fn bytes(snapshot: &Snapshot) -> u64 {
     snapshot.traffic.values().map(|counts| counts.bytes).sum()
+}
+
+/// Cost by hour of all sources.
+pub(super) fn hourly_cost(snapshot: &Snapshot) -> BTreeMap<(Hour, Charge), u64> {
+    let mut cost = BTreeMap::new();
+    for (hour, charge, _, _, nanos) in snapshot.by_source.values().flat_map(|sums| sums.hourly_cost.iter()) {
+        *cost.entry((hour, charge)).or_default() += nanos.0;
+    }
+    cost
 }
 
 /// A snapshot without the size of the file, which is no state.

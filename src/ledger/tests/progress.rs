@@ -52,6 +52,33 @@ fn the_first_scan_is_complete_when_every_source_was_read() {
     assert!(ledger.finish_scan_is_unknown("nobody"));
 }
 
+#[test]
+fn the_families_are_shown_without_a_source_that_was_waited_for_long_enough() {
+    let wait = limits::FIRST_SCAN_WAIT;
+    let end = NOW.plus(wait).0 - NOW.0;
+    let place = Place::new();
+    let two = with_sources(&[("ops", "s3://bucket/"), ("dev", "s3://dev/")]);
+    let mut ledger = open(&place.path(), &two).0;
+    assert!(!ledger.show_without_unread(later(10 * end), wait).unwrap(), "no source has been read");
+    ledger.finish_scan("ops", NOW, ScanKind::Full).unwrap();
+    ledger.finish_scan("ops", later(60), ScanKind::Full).unwrap();
+    drop(ledger);
+    let mut ledger = open(&place.path(), &two).0;
+    assert!(!ledger.show_without_unread(later(end - 1), wait).unwrap());
+    assert!(!ledger.snapshot().first_scan_complete);
+    assert!(
+        ledger.show_without_unread(later(end), wait).unwrap(),
+        "counted from the first scan, over restarts"
+    );
+    assert!(ledger.snapshot().first_scan_complete);
+    assert!(!ledger.show_without_unread(later(end), wait).unwrap(), "said once");
+    drop(ledger);
+    let (mut ledger, report) = open(&place.path(), &two);
+    assert!(!report.fresh && ledger.snapshot().first_scan_complete, "after a restart they are there at once");
+    assert_eq!(ledger.snapshot().sources["dev"].last_full_scan, None, "this one is still to join");
+    assert!(!ledger.finish_scan("dev", later(2 * end), ScanKind::Full).unwrap());
+}
+
 impl Ledger {
     fn finish_scan_is_unknown(mut self, name: &str) -> bool {
         matches!(self.finish_scan(name, NOW, ScanKind::Full), Err(LedgerError::UnknownSource(_)))

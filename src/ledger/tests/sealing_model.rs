@@ -144,7 +144,7 @@ impl Oracle {
         let quarantined = self.last.values().filter(|memory| memory.word == "quarantined").count();
         assert_eq!(ledger.snapshot().sources["ops"].quarantined, quarantined as u64);
         assert_eq!(ledger.quarantined().unwrap().len(), quarantined, "each found");
-        assert_eq!(audit::contradiction(&ledger.conn).unwrap(), None);
+        assert_eq!(audit::contradiction(&ledger.conn, schema::VERSION).unwrap(), None);
         for unsound in [
             "SELECT count(*) FROM pragma_foreign_key_check",
             "SELECT count(*) FROM partition WHERE open = 0 AND id NOT IN (SELECT partition_id FROM sealed)",

@@ -105,6 +105,8 @@ fn object(number: u64) -> OpenObject {
         outcome: ObjectOutcome::Counted,
         ignore: None,
         version: Some(format!("v{}", number % 3).into()),
+        mutated: false,
+        baseline: false,
     }
 }
 

@@ -1,12 +1,16 @@
-//! 5.1: columns, nulls, bad rows, outcomes.
+//! Columns, nulls, bad rows, outcomes: section 1 of docs/semantics.md.
 
 use super::super::version_2;
 use super::*;
 
 pub(super) fn cases() -> Vec<Case> {
-    [endpoints(), statuses(), bad_rows(), actions(), whole_objects()].into_iter().flatten().collect()
+    [endpoints(), statuses(), bad_rows(), unreadable(), actions(), whole_objects()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
+/// Semantics 1.3, 1.4, 1.9, 1.11 and 1.12.
 fn endpoints() -> Vec<Case> {
     let no_packets = ["pkt_srcaddr", "pkt_dstaddr"];
     vec![
@@ -58,12 +62,13 @@ fn silent() -> Row {
     Row { log_status: s("NODATA"), interface_id: s("eni-pod"), start: Some(START), ..Row::default() }
 }
 
+/// Semantics 1.13 and 1.16.
 fn statuses() -> Vec<Case> {
     vec![
         case("NODATA", silent(), Expect::Dropped("nodata")),
         case("SKIPDATA", edit(silent(), |row| row.log_status = s("SKIPDATA")), Expect::Dropped("skipdata")),
         case(
-            "NODATA is no bad row, whatever else it says",
+            "NODATA is not a bad row, whatever else it says",
             edit(flow("nonsense", C1), |row| {
                 row.log_status = s("NODATA");
                 row.bytes = Some(-1);
@@ -119,6 +124,7 @@ fn statuses() -> Vec<Case> {
     ]
 }
 
+/// Semantics 1.15.
 fn bad_rows() -> Vec<Case> {
     let mut cases = vec![
         case("OK without bytes", edit(flow(A1, C1), |row| row.bytes = None), Expect::Dropped("bad")),
@@ -140,35 +146,37 @@ fn bad_rows() -> Vec<Case> {
         case("no source in an OK record", seen("egress", "-", C1, "-", C1), Expect::Dropped("bad")),
         case("no destination in an OK record", seen("egress", A1, "-", A1, ""), Expect::Dropped("bad")),
         case(
-            "an address that is no address, in srcaddr",
+            "a text that is not an address, in srcaddr",
             seen("egress", "10.0.0.256", C1, A1, C1),
             Expect::Dropped("bad"),
         ),
         case(
-            "an address that is no address, in dstaddr",
+            "a text that is not an address, in dstaddr",
             seen("egress", A1, "host", A1, C1),
             Expect::Dropped("bad"),
         ),
         case(
-            "an address that is no address, in pkt_srcaddr",
+            "a text that is not an address, in pkt_srcaddr",
             seen("egress", A1, C1, "10.0.0", C1),
             Expect::Dropped("bad"),
         ),
         case(
-            "an address that is no address, in pkt_dstaddr",
+            "a text that is not an address, in pkt_dstaddr",
             seen("egress", A1, C1, A1, "10.0.0.1/8"),
             Expect::Dropped("bad"),
         ),
         case(
-            "a bad row is bad before it is rejected",
+            "a record that is rejected cannot be bad for its numbers",
             edit(flow(A1, C1), |row| {
                 row.action = s("REJECT");
                 row.bytes = Some(-5);
+                row.packets = Some(-5);
+                row.dstport = Some(70_000);
             }),
-            Expect::Dropped("bad"),
+            Expect::Dropped("rejected"),
         ),
         case(
-            "a port null is no port",
+            "a null port is not a port",
             edit(flow(A1, C1), |row| {
                 row.srcport = None;
                 row.dstport = None;
@@ -199,6 +207,84 @@ fn bad_rows() -> Vec<Case> {
     cases
 }
 
+/// Semantics 1.8 and 1.10: what is not a whole number is null in times and paths, and bad
+/// elsewhere.
+fn unreadable() -> Vec<Case> {
+    let garble = |row: Row, columns: &[&'static str]| edit(row, |row| row.unreadable.extend(columns));
+    let reject = |row: Row| edit(row, |row| row.action = s("REJECT"));
+    let mut cases = vec![
+        case("the end cannot be read: the start", garble(flow(A1, C1), &["end"]), crossing("1a", "1c")),
+        case(
+            "neither time can be read: the partition's hour",
+            garble(
+                edit(flow(A1, C1), |row| {
+                    row.start = Some(START + 3600);
+                    row.end = Some(START + 3600);
+                }),
+                &["start", "end"],
+            ),
+            crossing("1a", "1c"),
+        ),
+        case(
+            "a path that cannot be read is null",
+            garble(edit(flow(A1, W1), |row| row.traffic_path = Some(8)), &["traffic_path"]),
+            counted("1a", "internet").doubts(&["egress_path"]),
+        ),
+        case(
+            "what cannot be read is not null",
+            garble(edit(silent(), |row| row.log_status = None), &["bytes"]),
+            Expect::Dropped("bad"),
+        ),
+        case(
+            "a record that is rejected may have numbers that cannot be read",
+            reject(garble(flow(A1, C1), &["bytes", "packets", "srcport", "dstport"])),
+            Expect::Dropped("rejected"),
+        ),
+        case(
+            "a record that is rejected may have no addresses",
+            reject(seen("egress", "-", "-", "-", "-")),
+            Expect::Dropped("rejected"),
+        ),
+        case(
+            "a record that is rejected may have addresses that are none",
+            reject(seen("egress", "host", C1, A1, C1)),
+            Expect::Dropped("rejected"),
+        ),
+        case(
+            "REJECT with nothing in it and no status has no data",
+            edit(reject(silent()), |row| row.log_status = None),
+            Expect::Dropped("nodata"),
+        ),
+        case(
+            "REJECT without bytes counts as no bytes, where it is asked for",
+            reject(edit(flow(A1, A2), |row| row.bytes = None)),
+            counted("1a", "1a"),
+        )
+        .config(|config| config.rejected = true),
+        case(
+            "REJECT with bytes that cannot be read is bad, where it is asked for",
+            reject(garble(flow(A1, A2), &["bytes"])),
+            Expect::Dropped("bad"),
+        )
+        .config(|config| config.rejected = true),
+        case(
+            "REJECT with a port that is not a port is bad, where it is asked for",
+            reject(edit(flow(A1, A2), |row| row.dstport = Some(65_536))),
+            Expect::Dropped("bad"),
+        )
+        .config(|config| config.rejected = true),
+    ];
+    for column in ["bytes", "packets", "srcport", "dstport"] {
+        cases.push(case(
+            format!("{column} that cannot be read"),
+            garble(flow(A1, C1), &[column]),
+            Expect::Dropped("bad"),
+        ));
+    }
+    cases
+}
+
+/// Semantics 1.13, and the order of semantics 1.14.
 fn actions() -> Vec<Case> {
     let reject = |row: Row| edit(row, |row| row.action = s("REJECT"));
     vec![
@@ -227,11 +313,13 @@ fn actions() -> Vec<Case> {
     ]
 }
 
+/// Semantics 1.18 and 1.19.
 fn whole_objects() -> Vec<Case> {
     let bad = || edit(flow(A1, A2), |row| row.bytes = Some(-1));
     let huge = |src, dst| edit(flow(src, dst), |row| row.bytes = Some(i64::MAX));
     let traffic = |rows: &[([&str; 4], [u128; 4])]| {
-        rows.iter().map(|(key, sums)| ((HOUR, labels(*key)), *sums)).collect()
+        let series = |key| case("", flow(A1, A2), Expect::Quarantined).series(key, false);
+        rows.iter().map(|(key, sums)| ((HOUR, series(*key)), *sums)).collect()
     };
     let max = i64::MAX as u128;
     vec![
@@ -262,8 +350,10 @@ fn whole_objects() -> Vec<Case> {
         case("bytes overflow", huge(A1, A2), Expect::Quarantined).and_rows([flow(A1, A2)]),
         case("packets overflow", flow(A1, A2), Expect::Quarantined)
             .and_rows([edit(flow(A1, A2), |row| row.packets = Some(i64::MAX))]),
+        // Each of the two sums is not too large, but that of their doubt is.
+        case("doubts overflow", huge(A1, P1), Expect::Quarantined).and_rows([huge(C1, P1)]),
         case(
-            "the largest sum that is none too large",
+            "the largest sum that is not too large",
             edit(flow(A1, A2), |row| row.bytes = Some(i64::MAX - 1)),
             Expect::Tables(Tables {
                 records: BTreeMap::from([("counted".to_string(), 2)]),

@@ -1,4 +1,5 @@
-//! 5.3: the legs of a NAT gateway, and how a record is recognised as one of its own.
+//! The legs of a NAT gateway, and how a record is recognised as one of its own: section 3 of
+//! docs/semantics.md.
 
 use super::*;
 
@@ -33,7 +34,8 @@ fn back() -> Expect {
     nat("in", "internet", "1a").charged(&["nat_processing"])
 }
 
-/// The four legs of one connection, as (name, direction, srcaddr, dstaddr, pkt_srcaddr, pkt_dstaddr).
+/// The four legs of one connection, as (name, direction, srcaddr, dstaddr, pkt_srcaddr,
+/// pkt_dstaddr).
 fn legs(n: &str) -> [(&'static str, Row); 4] {
     [
         ("client -> NAT", seen("ingress", A1, n, A1, W1)),
@@ -64,6 +66,7 @@ fn of_type(row: &mut Row) {
     row.interface_type = s("nat_gateway");
 }
 
+/// Semantics 3.3, and 3.7 for the public legs.
 fn legs_with_n() -> Vec<Case> {
     let mut cases = four("N known, by interface", NA, results(), at_gateway);
     cases.extend(four("N known, by private ip", NA, results(), |row| row.interface_id = None));
@@ -128,6 +131,7 @@ fn legs_with_n() -> Vec<Case> {
     cases
 }
 
+/// Semantics 3.5.
 fn legs_without_n() -> Vec<Case> {
     let mut cases = four("N unknown", NX, results(), of_type);
     cases.extend(four("N unknown, no direction", NX, results(), |row| {
@@ -163,9 +167,11 @@ fn legs_without_n() -> Vec<Case> {
     cases
 }
 
+/// Semantics 3.4, and 3.5 where N is not known.
 fn no_packet_columns() -> Vec<Case> {
     let none = |cases: Vec<Case>| cases.into_iter().map(|case| case.without(&NO_PACKETS)).collect::<Vec<_>>();
-    // Without packet columns the remote side of a client's leg is not to be seen: the gateway's own zone stands there.
+    // Without packet columns the remote side of a client's leg is not to be seen: the gateway's own
+    // zone stands there.
     let with_n = || {
         [
             nat("out", "1a", "1a").charged(&["nat_processing"]),
@@ -199,12 +205,9 @@ fn no_packet_columns() -> Vec<Case> {
             nat("out", "1a", "unknown").charged(&["nat_processing"]),
         ),
         case(
-            "no packet columns: a client in a private range",
-            edit(flow(P1, NA), |row| {
-                at_gateway(row);
-                row.flow_direction = s("ingress");
-            }),
-            nat("out", "unknown", "1a").charged(&["nat_processing"]),
+            "no packet columns: a private address outside the networks is a remote",
+            edit(ingress(P1, NA), at_gateway),
+            PUBLIC,
         ),
         case(
             "no packet columns: a client in a public zone",
@@ -214,12 +217,13 @@ fn no_packet_columns() -> Vec<Case> {
         case(
             "no packet columns: a client in another zone",
             edit(ingress(C1, NA), at_gateway),
-            nat("out", "1c", "1a").between_zones().charged(&["nat_processing", "nat_hop"]),
+            nat("out", "1c", "1a").between_azs().charged(&["nat_processing", "nat_hop"]),
         ),
     ]));
     cases
 }
 
+/// Semantics 3.1 and 3.2.
 fn recognition() -> Vec<Case> {
     vec![
         case(
@@ -235,7 +239,7 @@ fn recognition() -> Vec<Case> {
         case("private ip: no interface_id column vetoes nothing", seen("ingress", A1, NA, A1, W1), out())
             .without(&["interface_id"]),
         case(
-            "private ip: an unknown direction is none",
+            "private ip: an unknown direction is null",
             edit(seen("sideways", A1, NA, A1, W1), |row| row.interface_id = None),
             out(),
         ),
@@ -262,7 +266,8 @@ fn recognition() -> Vec<Case> {
     ]
 }
 
-/// The interface decides before the resource and the type: a regional gateway has no interface of its own.
+/// The interface decides before the resource and the type (semantics 3.1): a regional gateway has
+/// no interface of its own.
 fn zonal_before_regional() -> Vec<Case> {
     let mut cases = four("a configured interface with a resource_id", NA, results(), |row| {
         at_gateway(row);
@@ -283,6 +288,7 @@ fn zonal_before_regional() -> Vec<Case> {
     cases
 }
 
+/// Semantics 3.2 and 3.9.
 fn not_recognised() -> Vec<Case> {
     vec![
         case(
@@ -304,7 +310,7 @@ fn not_recognised() -> Vec<Case> {
         case(
             "private ip: captured at an interface that is not the gateway's",
             seen("ingress", A1, NA, A1, W1),
-            counted("1a", "internet").other_side(),
+            counted("1a", "internet").other_side().contradicts(&["forwarder"]),
         ),
         case(
             "private ip only as packet address",
@@ -314,21 +320,22 @@ fn not_recognised() -> Vec<Case> {
         case(
             "an interface of no gateway",
             seen("ingress", A1, NX, A1, W1),
-            counted("1a", "internet").other_side(),
+            counted("1a", "internet").other_side().contradicts(&["forwarder"]),
         ),
         case(
-            "a transit gateway translates as well, but is no NAT gateway",
+            "a transit gateway translates as well, but is not a NAT gateway",
             edit(seen("ingress", NX, C1, A1, C1), |row| row.interface_type = s("transit_gateway")),
-            crossing("1a", "1c").other_side(),
+            counted("1a", "1c").between_azs().other_side(),
         ),
         case(
-            "a resource that is no NAT gateway",
+            "a resource that is not a NAT gateway",
             edit(flow(A1, C1), |row| row.resource_id = s("tgw-0123")),
             crossing("1a", "1c"),
         ),
     ]
 }
 
+/// Semantics 3.6.
 fn regional() -> Vec<Case> {
     let with = |id: &str, direction: &str, src: &str, dst: &str| {
         edit(flow(src, dst), |row| {
@@ -401,6 +408,7 @@ fn regional() -> Vec<Case> {
     cases
 }
 
+/// Semantics 3.8.
 fn gateway_zone() -> Vec<Case> {
     let at = |az_id: &str| {
         edit(seen("ingress", A1, NX, A1, W1), |row| {
@@ -416,17 +424,23 @@ fn gateway_zone() -> Vec<Case> {
         case("the gateway's zone is not known", at("-"), out()),
         case("the gateway's zone, no az_id column", at("apne1-az1"), out()).without(&["az_id"]),
         case("the gateway's zone, az_ids not heard, one that no zone names", at("apne1-az7"), out())
-            .config(forget_az_ids),
+            .config(forget_az_ids)
+            .own_azs(),
         case("the gateway's zone, az_ids not heard, one that a zone names", at("apne1-az1"), hop())
-            .config(|config| config.zones[0].az_id = None),
+            .config(|config| config.zones[0].az_id = None)
+            .azs(&[("1a", "1a")]),
         case(
-            "the gateway's zone by its az_id, though its resource_id is a NAT gateway's, too",
-            edit(flow(A1, W1), |row| {
+            "a nat_gateway with a resource_id is zonal",
+            edit(at("apne1-az1"), |row| row.resource_id = s("nat-0unheard")),
+            hop(),
+        ),
+        case(
+            "a nat_gateway with a resource_id is zonal: its public leg",
+            edit(seen("egress", NX, W1, NX, W1), |row| {
                 of_type(row);
                 row.resource_id = s("nat-0unheard");
-                row.az_id = s("apne1-az1");
             }),
-            hop(),
+            PUBLIC,
         ),
         case(
             "the configured zone before the az_id",

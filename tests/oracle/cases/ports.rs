@@ -1,4 +1,4 @@
-//! 5.5: port group.
+//! Port groups (semantics 5.1 and 5.2).
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! 5.7: the hour of a record.
+//! The hour of a record (semantics 9.1 and 9.2).
 
 use super::*;
 
@@ -24,6 +24,7 @@ pub(super) fn cases() -> Vec<Case> {
         case("neither", at(None, None), hour(HOUR)),
         case("neither column", at(Some(START - 7200), Some(START - 7200)), hour(HOUR))
             .without(&["start", "end"]),
+        // Nothing compares the two (semantics 1.17).
         case("end before start", at(Some(START + 3600), Some(START - 3600)), hour(HOUR - 1)),
         case("24 h before the partition is believed", at(None, Some(START - DAY)), hour(HOUR - 24)),
         case("a second more is not", at(None, Some(START - DAY - 1)), hour(HOUR)),

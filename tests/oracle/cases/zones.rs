@@ -1,4 +1,4 @@
-//! 5.2: each step of the zone, and what stops it.
+//! Each step of the label (semantics 2.14), and what stops it.
 
 use super::*;
 
@@ -6,6 +6,7 @@ pub(super) fn cases() -> Vec<Case> {
     [by_cidr(), own_side(), far_side(), by_address()].into_iter().flatten().collect()
 }
 
+/// Step 1.
 fn by_cidr() -> Vec<Case> {
     let nested = |config: &mut OracleConfig| {
         config.zones = vec![
@@ -15,7 +16,7 @@ fn by_cidr() -> Vec<Case> {
         ];
         config.gateways.clear();
     };
-    vec![
+    let cases = vec![
         case("longest prefix, IPv4", flow("10.0.0.6", "10.0.0.7"), crossing("narrow", "host")).config(nested),
         case("shorter prefix, IPv4", flow("10.1.0.6", "10.0.255.255"), crossing("wide", "narrow"))
             .config(nested),
@@ -36,13 +37,14 @@ fn by_cidr() -> Vec<Case> {
             nested(config);
             config.zones[0] = zone("all", Some("apne1-az3"), TOKYO, &["0.0.0.0/0"]);
         }),
+    ];
+    let azs = [("wide", "apne1-az4"), ("narrow", "apne1-az1"), ("host", "apne1-az2"), ("all", "apne1-az3")];
+    let mut cases: Vec<_> = cases.into_iter().map(|case| case.azs(&azs)).collect();
+    cases.extend([
         case("first and last address of a network", flow("10.0.131.255", "10.0.132.0"), crossing("1a", "1c")),
         case(
-            "CIDR before az_id",
-            edit(flow(A1, C1), |row| {
-                row.az_id = s("apne1-az1");
-                row.next_hop_az_id = s("apne1-az4");
-            }),
+            "CIDR before the next hop",
+            edit(flow(A1, C1), |row| row.next_hop_az_id = s("apne1-az4")),
             crossing("1a", "1c"),
         ),
         case(
@@ -57,22 +59,29 @@ fn by_cidr() -> Vec<Case> {
         )
         .config(|config| {
             config.zones.push(zone("office", Some("apne1-az8"), TOKYO, &["203.0.113.0/24"]));
-        }),
-    ]
+        })
+        .azs(&[("office", "apne1-az8")]),
+    ]);
+    cases
 }
 
-/// Step 2.
+/// Step 2, and which side is the own one (semantics 2.6). An own side in none of the networks is a
+/// contradiction (semantics 8.8).
 fn own_side() -> Vec<Case> {
     let at = |row: Row, az_id: &str| edit(row, |row| row.az_id = s(az_id));
     let mut cases = vec![
-        case("egress: the source has the az_id", at(flow(P1, C1), "apne1-az4"), crossing("1a", "1c")),
-        case("egress: the destination does not", at(flow(A1, P1), "apne1-az1"), counted("1a", "unknown")),
+        case(
+            "egress: the source has the az_id",
+            at(flow(P1, C1), "apne1-az4"),
+            crossing("1a", "1c").contradicts(&["outside_networks"]),
+        ),
+        case("egress: the destination does not", at(flow(A1, P1), "apne1-az4"), counted("1a", "unknown")),
         case(
             "ingress: the destination has the az_id",
             at(ingress(D1, P1), "apne1-az4"),
-            crossing("dc", "1a"),
+            crossing("dc", "1a").contradicts(&["outside_networks"]),
         ),
-        case("ingress: the source does not", at(ingress(P1, C1), "apne1-az4"), counted("unknown", "1c")),
+        case("ingress: the source does not", at(ingress(P1, C1), "apne1-az1"), counted("unknown", "1c")),
         case(
             "no direction: nobody has it",
             edit(at(flow(P1, C1), "apne1-az4"), |row| row.flow_direction = None),
@@ -80,55 +89,88 @@ fn own_side() -> Vec<Case> {
         ),
         case("no direction column: nobody has it", at(flow(P1, C1), "apne1-az4"), counted("unknown", "1c"))
             .without(&["flow_direction"]),
-        case("az_id `-`", at(flow(P1, C1), "-"), counted("unknown", "1c")),
-        case("no az_id column", at(flow(P1, C1), "apne1-az4"), counted("unknown", "1c")).without(&["az_id"]),
+        case("az_id `-`", at(flow(P1, C1), "-"), counted("unknown", "1c").contradicts(&["outside_networks"])),
         case(
-            "the packet address is not the interface's",
+            "no az_id column",
+            at(flow(P1, C1), "apne1-az4"),
+            counted("unknown", "1c").contradicts(&["outside_networks"]),
+        )
+        .without(&["az_id"]),
+        case(
+            "a private packet address is a pod's",
             at(seen("egress", P2, C1, P1, C1), "apne1-az4"),
-            counted("unknown", "1c"),
+            crossing("1a", "1c").contradicts(&["outside_networks"]),
         ),
         case(
             "an absent packet address is the interface's",
             at(seen("egress", P1, C1, "-", C1), "apne1-az4"),
-            crossing("1a", "1c"),
+            crossing("1a", "1c").contradicts(&["outside_networks"]),
         ),
-        case("no packet columns: the interface's", at(flow(P1, C1), "apne1-az4"), crossing("1a", "1c"))
-            .without(&["pkt_srcaddr", "pkt_dstaddr"]),
         case(
-            "no plain column: nothing to compare with",
+            "no packet columns: the interface's",
             at(flow(P1, C1), "apne1-az4"),
-            counted("unknown", "1c"),
+            crossing("1a", "1c").contradicts(&["outside_networks"]),
+        )
+        .without(&["pkt_srcaddr", "pkt_dstaddr"]),
+        case(
+            "no plain column: a private address",
+            at(flow(P1, C1), "apne1-az4"),
+            crossing("1a", "1c").contradicts(&["outside_networks"]),
         )
         .without(&["srcaddr"]),
         case(
             "mapped and plain are the same address",
             at(seen("egress", "192.168.7.7", C1, "::ffff:192.168.7.7", C1), "apne1-az4"),
-            crossing("1a", "1c"),
+            crossing("1a", "1c").contradicts(&["outside_networks"]),
         ),
-        case("a public address of one's own", at(flow(W6, C6), "apne1-az4"), crossing("1a", "1c")),
-        case("an az_id without a zone is a zone", at(flow(P1, C1), "apne1-az7"), crossing("apne1-az7", "1c")),
         case(
-            "... of the source's region",
-            at(flow(P1, U1), "apne1-az7"),
-            counted("apne1-az7", "use1").charged(&["inter_region"]),
+            "a public address of one's own",
+            at(flow(W6, C6), "apne1-az4"),
+            crossing("1a", "1c").contradicts(&["outside_networks"]),
         ),
+        case(
+            "an az_id without a zone is a zone",
+            at(flow(P1, C1), "apne1-az7"),
+            crossing("apne1-az7", "1c").contradicts(&["outside_networks"]),
+        ),
+        case(
+            "... of the region that it says",
+            at(flow(P1, U1), "apne1-az7"),
+            counted("apne1-az7", "use1").charged(&["inter_region"]).contradicts(&["outside_networks"]),
+        ),
+        // The key's region pays, and the source lies in another.
         case(
             "a zone of another region by its az_id",
             at(flow(P1, C1), "use1-az1"),
-            counted("use1", "1c").charged(&["inter_region"]),
+            counted("use1", "1c").contradicts(&["outside_networks"]),
         ),
-        case("a zone without cidrs", at(flow(P1, C1), "apne1-az2"), crossing("1d", "1c"))
-            .config(|config| config.zones.push(zone("1d", Some("apne1-az2"), TOKYO, &[]))),
+        case(
+            "a zone without cidrs",
+            at(flow(P1, C1), "apne1-az2"),
+            crossing("1d", "1c").contradicts(&["outside_networks"]),
+        )
+        .config(|config| config.zones.push(zone("1d", Some("apne1-az2"), TOKYO, &[])))
+        .azs(&[("1d", "apne1-az2")]),
         case(
             "a zone by cidrs without az_id: az_ids are not heard",
             at(flow(P1, C1), "apne1-az4"),
-            counted("unknown", "1c"),
+            counted("unknown", "1c").contradicts(&["outside_networks"]),
         )
-        .config(|config| config.zones[1].az_id = None),
-        case("... unknown ones neither", at(flow(P1, C1), "apne1-az7"), counted("unknown", "1c"))
-            .config(forget_az_ids),
-        case("a zone without cidrs needs no az_id", at(flow(P1, C1), "apne1-az4"), crossing("1a", "1c"))
-            .config(|config| config.zones.push(zone("1d", None, TOKYO, &[]))),
+        .config(|config| config.zones[1].az_id = None)
+        .azs(&[("1c", "1c")]),
+        case(
+            "... unknown ones neither",
+            at(flow(P1, C1), "apne1-az7"),
+            counted("unknown", "1c").contradicts(&["outside_networks"]),
+        )
+        .config(forget_az_ids)
+        .own_azs(),
+        case(
+            "a zone without cidrs needs no az_id",
+            at(flow(P1, C1), "apne1-az4"),
+            crossing("1a", "1c").contradicts(&["outside_networks"]),
+        )
+        .config(|config| config.zones.push(zone("1d", None, TOKYO, &[]))),
         case("no zones at all", at(flow(P1, P2), "apne1-az4"), counted("apne1-az4", "unknown")).config(
             |config| {
                 config.zones.clear();
@@ -138,26 +180,45 @@ fn own_side() -> Vec<Case> {
         case(
             "az_id before service and internet",
             edit(at(flow(W6, C6), "apne1-az4"), |row| row.pkt_src_aws_service = s("AMAZON")),
-            crossing("1a", "1c"),
+            crossing("1a", "1c").contradicts(&["outside_networks"]),
         ),
     ];
-    for interface_type in ["transit_gateway", "network_load_balancer", "vpc_endpoint"] {
-        cases.push(
+    // What the box itself sends has its AZ, and not what it passes on.
+    let itself = |charges: &[&'static str]| {
+        counted("1a", "1c").between_azs().charged(charges).contradicts(&["outside_networks"])
+    };
+    for (interface_type, charges, own) in [
+        ("transit_gateway", [].as_slice(), counted("unknown", "1c")),
+        ("network_load_balancer", &[], itself(&["inter_az"])),
+        ("vpc_endpoint", &["vpc_endpoint_processing"], itself(&["vpc_endpoint_processing"])),
+        ("gateway_load_balancer_endpoint", &[], counted("unknown", "1c")),
+    ] {
+        let every = |config: &mut OracleConfig| config.vantage = "every";
+        let at = |row: Row| edit(at(row, "apne1-az4"), |row| row.interface_type = s(interface_type));
+        cases.extend([
+            case(format!("the az_id of a {interface_type}, at its own address"), at(flow(P1, C1)), own)
+                .config(every),
             case(
-                format!("the az_id of a {interface_type} is not the source's"),
-                edit(at(flow(P1, C1), "apne1-az4"), |row| row.interface_type = s(interface_type)),
-                counted("unknown", "1c"),
+                format!("the az_id of a {interface_type} is not that of others"),
+                at(seen("egress", P2, C1, P1, C1)),
+                counted("unknown", "1c").charged(charges),
             )
-            .config(|config| config.vantage = "every"),
-        );
+            .config(every),
+            case(
+                format!("the az_id of a {interface_type} without packet addresses"),
+                at(seen("egress", P1, C1, "-", C1)),
+                counted("unknown", "1c").charged(charges),
+            )
+            .config(every),
+        ]);
     }
     cases.extend([
         case(
             "the az_id of a nat_gateway is not the destination's",
-            edit(at(seen("ingress", P1, P2, "-", "-"), "apne1-az4"), |row| {
+            edit(at(seen("ingress", A1, P2, "-", "-"), "apne1-az4"), |row| {
                 row.interface_type = s("nat_gateway")
             }),
-            nat("out", "unknown", "unknown").charged(&["nat_processing"]),
+            nat("out", "1a", "unknown").charged(&["nat_processing"]),
         ),
         case(
             "the az_id of a regional_nat_gateway is not the source's",
@@ -171,14 +232,14 @@ fn own_side() -> Vec<Case> {
         ),
     ]);
     cases.push(case(
-        "an interface type that is no middlebox",
+        "an interface type that is not a middlebox",
         edit(at(flow(P1, C1), "apne1-az4"), |row| row.interface_type = s("lambda")),
-        crossing("1a", "1c"),
+        crossing("1a", "1c").contradicts(&["outside_networks"]),
     ));
     cases
 }
 
-/// Step 3.
+/// Step 4.
 fn far_side() -> Vec<Case> {
     let towards = |row: Row, az_id: &str| edit(row, |row| row.next_hop_az_id = s(az_id));
     let mut cases = vec![
@@ -187,7 +248,11 @@ fn far_side() -> Vec<Case> {
             towards(flow(A1, P1), "apne1-az1"),
             crossing("1a", "1c"),
         ),
-        case("egress: the source is not", towards(flow(P1, C1), "apne1-az4"), counted("unknown", "1c")),
+        case(
+            "egress: the source is not",
+            towards(flow(P1, C1), "apne1-az4"),
+            counted("unknown", "1c").contradicts(&["outside_networks"]),
+        ),
         case(
             "ingress: the source is behind the next hop",
             towards(ingress(P1, C1), "apne1-az9"),
@@ -196,7 +261,7 @@ fn far_side() -> Vec<Case> {
         case(
             "ingress: the destination is not",
             towards(ingress(D1, P1), "apne1-az4"),
-            counted("dc", "unknown"),
+            counted("dc", "unknown").contradicts(&["outside_networks"]),
         ),
         case("public IPv4 is not", towards(flow(A1, W1), "apne1-az1"), counted("1a", "internet")),
         case("public IPv6 is", towards(flow(A6, W6), "apne1-az1"), crossing("1a", "1c")),
@@ -217,12 +282,25 @@ fn far_side() -> Vec<Case> {
             towards(flow(A1, P1), "apne1-az1"),
             counted("1a", "unknown"),
         )
-        .config(|config| config.zones[0].az_id = None),
+        .config(|config| config.zones[0].az_id = None)
+        .azs(&[("1a", "1a")]),
         case(
             "the next hop is a configured gateway",
             edit(towards(flow(A1, P1), "apne1-az1"), |row| row.next_hop_interface_id = s("eni-nat-a")),
             counted("1a", "unknown"),
         ),
+        case(
+            "the next hop is a forwarder",
+            edit(towards(flow(A1, P1), "apne1-az1"), |row| row.next_hop_interface_id = s("eni-fw")),
+            counted("1a", "unknown"),
+        )
+        .config(|config| {
+            config.forwarders = vec![ForwarderConfig {
+                name: "firewall".to_string(),
+                interface_ids: strings(&["eni-fw"]),
+                scope: ScopeConfig::default(),
+            }];
+        }),
         case(
             "the next hop is another interface",
             edit(towards(flow(A1, P1), "apne1-az1"), |row| row.next_hop_interface_id = s("eni-db")),
@@ -231,7 +309,7 @@ fn far_side() -> Vec<Case> {
         case(
             "own and far side of one record",
             edit(towards(flow(P1, P2), "apne1-az1"), |row| row.az_id = s("apne1-az4")),
-            crossing("1a", "1c"),
+            crossing("1a", "1c").contradicts(&["outside_networks"]),
         ),
         case(
             "next hop before service",
@@ -239,13 +317,19 @@ fn far_side() -> Vec<Case> {
             crossing("1a", "1c"),
         ),
     ];
-    for kind in
-        ["nat_gateway", "regional_nat_gateway", "transit_gateway", "network_load_balancer", "vpc_endpoint"]
-    {
+    for (kind, charges, contradictions) in [
+        ("nat_gateway", [].as_slice(), [].as_slice()),
+        ("regional_nat_gateway", &[], &[]),
+        ("transit_gateway", &["transit_gateway_processing"], &[]),
+        ("network_load_balancer", &[], &[]),
+        // No record of the endpoint is here (semantics 8.10).
+        ("vpc_endpoint", &[], &["endpoint"]),
+        ("gateway_load_balancer_endpoint", &[], &[]),
+    ] {
         cases.push(case(
             format!("the next hop is a {kind}"),
             edit(towards(flow(A1, P1), "apne1-az1"), |row| row.next_hop_interface_type = s(kind)),
-            counted("1a", "unknown"),
+            counted("1a", "unknown").charged(charges).contradicts(contradictions),
         ));
     }
     cases.push(case(
@@ -256,13 +340,13 @@ fn far_side() -> Vec<Case> {
     cases
 }
 
-/// Steps 4 to 6.
+/// Steps 6 to 9, and which addresses are private (semantics 2.22).
 fn by_address() -> Vec<Case> {
     let service = |name: &str| edit(flow(A1, W1), |row| row.pkt_dst_aws_service = s(name));
     let mut cases = vec![
         case("a service of AWS as destination", service("S3"), counted("1a", "aws")),
         case("any service of AWS", service("SOMETHING_NEW"), counted("1a", "aws")),
-        case("EC2 is no service", service("EC2"), counted("1a", "internet")),
+        case("EC2 is not a service", service("EC2"), counted("1a", "internet")),
         case("service `-`", service("-"), counted("1a", "internet")),
         case("no service column", service("S3"), counted("1a", "internet")).without(&["pkt_dst_aws_service"]),
         case(
@@ -278,7 +362,7 @@ fn by_address() -> Vec<Case> {
         case(
             "a service of AWS at a private address",
             edit(flow(A1, P1), |row| row.pkt_dst_aws_service = s("S3")),
-            counted("1a", "aws"),
+            counted("1a", "unknown"),
         ),
     ];
     for private in [
@@ -288,6 +372,8 @@ fn by_address() -> Vec<Case> {
         "192.168.0.1",
         "100.64.0.1",
         "100.127.255.255",
+        "198.18.0.0",
+        "198.19.255.255",
         "169.254.169.254",
         "127.0.0.1",
         "0.0.0.0",
@@ -302,6 +388,7 @@ fn by_address() -> Vec<Case> {
         "::",
         "ff02::1",
         "::ffff:192.168.0.1",
+        "64:ff9b::192.168.0.1",
     ] {
         cases.push(case(format!("{private} is unknown"), flow(A1, private), counted("1a", "unknown")));
     }
@@ -313,11 +400,14 @@ fn by_address() -> Vec<Case> {
         "172.15.255.255",
         "172.32.0.0",
         "100.63.255.255",
+        "198.17.255.255",
+        "198.20.0.0",
         "100.128.0.0",
         "11.0.0.0",
         "2001:db8::1",
         "2600:1f00::1",
         "::ffff:8.8.8.8",
+        "64:ff9b::8.8.8.8",
     ] {
         cases.push(case(format!("{public} is internet"), flow(A1, public), counted("1a", "internet")));
     }
