@@ -283,6 +283,9 @@ pub const STORE_BACKOFF_MAX: Duration = Duration::from_secs(20);
 /// Time to open a connection to AWS.
 pub const AWS_CONNECT: Duration = Duration::from_secs(5);
 
+/// Certificates that are looked at in one bundle of trusted authorities: the public ones are some 150.
+pub const CA_BUNDLE_CERTIFICATES: usize = 4096;
+
 /// Time to obtain credentials from their provider, its own retries included.
 pub const AWS_CREDENTIALS: Duration = Duration::from_secs(15);
 

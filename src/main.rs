@@ -247,7 +247,10 @@ impl From<SetupError> for Failure {
 
 impl From<AppError> for Failure {
     fn from(error: AppError) -> Self {
-        Self::Runtime(Box::new(error))
+        match error {
+            AppError::Environment(_) => Self::Usage(Box::new(error)),
+            _ => Self::Runtime(Box::new(error)),
+        }
     }
 }
 

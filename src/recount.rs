@@ -169,7 +169,7 @@ pub fn run(
     let done = app::block_on(async {
         let mut sources = Vec::new();
         for source in &config.sources {
-            sources.push(app::source(config, source, Arc::new(|_| {})).await);
+            sources.push(app::source(config, source, Arc::new(|_| {})).await?);
         }
         recount(&job, sources, clock, &mut tell).await
     })??;

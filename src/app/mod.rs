@@ -29,6 +29,7 @@ use reload::{Ingest, ReloadError, Running};
 pub use reload::{Loader, Reloads};
 
 use crate::{
+    aws::EnvironmentError,
     cli::{ListenAddress, ListenHost},
     config::{Config, ConfigError, Location, Setup},
     demo::{self, Demo, DemoError},
@@ -58,6 +59,9 @@ pub enum AppError {
     /// The state file cannot be used.
     #[error(transparent)]
     State(#[from] OpenError),
+    /// The environment of AWS tools cannot be used.
+    #[error(transparent)]
+    Environment(#[from] EnvironmentError),
     /// A task that runs for ever has ended.
     #[error("the {task} has ended: {why}")]
     Dead {
@@ -332,7 +336,7 @@ async fn begin(
         let exposition = exposition.clone();
         Arc::new(move |snapshot| exposition.publish(snapshot))
     };
-    let sources = parts::sources(&config, &observer).await;
+    let sources = parts::sources(&config, &observer).await?;
     let ledger = SharedLedger::new(ledger);
     let pipeline = Pipeline::new(
         parts::settings(&config),

@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use super::AppError;
 use crate::{
     accumulate::DigestLimits,
-    aws,
+    aws::{self, EnvironmentError},
     classify::Classifier,
     config::{Config, Location, SourceConfig},
     discover::{Discovery, SourceSpec},
@@ -36,25 +37,38 @@ pub(super) fn settings(config: &Config) -> Settings {
     }
 }
 
-pub(super) async fn sources(config: &Config, observer: &Observer) -> Vec<reader::Source> {
+pub(super) async fn sources(
+    config: &Config,
+    observer: &Observer,
+) -> Result<Vec<reader::Source>, AppError> {
     let mut sources = Vec::new();
     for one in &config.sources {
-        sources.push(source(config, one, observer.clone()).await);
+        sources.push(source(config, one, observer.clone()).await?);
     }
-    sources
+    Ok(sources)
 }
 
 /// One source as it is read. Makes no request yet.
-pub(crate) async fn source(config: &Config, source: &SourceConfig, observer: Observer) -> reader::Source {
+///
+/// # Errors
+/// When the environment of a source in S3 cannot be used.
+pub(crate) async fn source(
+    config: &Config,
+    source: &SourceConfig,
+    observer: Observer,
+) -> Result<reader::Source, AppError> {
     let (rules, prices) = (config.rules.clone(), config.prices.clone());
-    reader::Source {
-        discovery: Discovery::new(source_spec(source), store(source, observer).await),
+    Ok(reader::Source {
+        discovery: Discovery::new(source_spec(source), store(source, observer).await?),
         classifier: Arc::new(Classifier::new(rules, &source.scope(), prices, config.ip_ranges())),
-    }
+    })
 }
 
-async fn store(source: &SourceConfig, observer: Observer) -> Arc<dyn ObjectStore> {
-    match &source.location {
+async fn store(
+    source: &SourceConfig,
+    observer: Observer,
+) -> Result<Arc<dyn ObjectStore>, EnvironmentError> {
+    Ok(match &source.location {
         Location::S3 { bucket, .. } => {
             let region = source.bucket_region.clone().unwrap_or_else(|| source.region.to_string());
             let options = S3Options {
@@ -63,15 +77,16 @@ async fn store(source: &SourceConfig, observer: Observer) -> Arc<dyn ObjectStore
                 region,
                 endpoint: source.endpoint.clone(),
                 path_style: source.path_style,
+                request_payer: source.request_payer,
                 observer,
                 patience: Patience::default(),
             };
-            Arc::new(S3Store::new(&aws::connect(&options.region).await, options))
+            Arc::new(S3Store::new(&aws::connect(&options.region).await?, options))
         }
         Location::Local { root } => {
             Arc::new(LocalStore::new(source.name.clone(), &root.display().to_string(), observer))
         }
-    }
+    })
 }
 
 /// What is looked for in a source.

@@ -173,6 +173,7 @@ impl Running {
     /// over.
     async fn replace(&mut self, config: Config) -> Result<(), ReloadError> {
         let sources = parts::sources(&config, &self.observer).await;
+        let sources = sources.map_err(|error| ReloadError::Kept(chain(&error)))?;
         let Some(ingest) = self.ingest.take() else { return Err("a reload is under way".to_owned().into()) };
         ingest.stop();
         // What is finished is committed; what is under way is found again.

@@ -91,7 +91,8 @@ async fn reach_source(
     now: Timestamp,
     (text, sample): (&mut String, &mut Sample),
 ) -> Result<(), String> {
-    let mut logs = app::source(config, source, Arc::new(|_| {})).await;
+    let logs = app::source(config, source, Arc::new(|_| {})).await;
+    let mut logs = logs.map_err(|error| format!("cannot be listed: {}", chain(&error)))?;
     let discovery = &mut logs.discovery;
     discovery.find_roots().await.map_err(|error| format!("cannot be listed: {}", chain(&error)))?;
     let roots: Vec<&str> = discovery.roots().collect();

@@ -126,6 +126,8 @@ pub struct SourceConfig {
     pub endpoint: Option<String>,
     /// Whether the bucket is named in the path rather than in the host.
     pub path_style: bool,
+    /// Whether requests say that whoever asks pays for them.
+    pub request_payer: bool,
     /// What a month of it may cost, at list price.
     pub monthly: Option<NanoUsd>,
 }

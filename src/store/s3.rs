@@ -6,10 +6,7 @@
 
 use std::{
     ops::Range,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -20,20 +17,20 @@ use aws_sdk_s3::{
     error::{ProvideErrorMetadata, SdkError},
     operation::{RequestId, get_object::GetObjectOutput, list_objects_v2::ListObjectsV2Output},
     primitives::ByteStream,
-    types::{ChecksumMode, EncodingType},
+    types::{ChecksumMode, EncodingType, RequestPayer},
 };
 use bytes::Bytes;
 use tokio::time::{sleep, timeout};
 
 use super::{
     Failure, FailureReason, ListRequest, ObjectStore, Operation, Page, Patience, StoreError,
-    answer::{decoded, reason_of},
+    answer::{decoded, other_region, reason_of},
     chain,
     retry::Retry,
     spare::{Lent, Spare},
 };
 use crate::{
-    aws::{self, SdkConfig},
+    aws::{self, Routes, Shared, Unreachable},
     event::{Event, Observer},
     limits,
     model::{Listed, ObjectId},
@@ -51,6 +48,8 @@ pub struct S3Options {
     pub endpoint: Option<String>,
     /// Bucket in the path instead of in the host name.
     pub path_style: bool,
+    /// Says with each request that whoever asks pays for it, without which a requester-pays bucket denies it.
+    pub request_payer: bool,
     /// Is told of every request.
     pub observer: Observer,
     /// Deadlines and pauses; [`Patience::default`] outside tests.
@@ -62,6 +61,10 @@ pub struct S3Store {
     client: Client,
     source: Arc<str>,
     bucket: String,
+    /// That of the bucket, as far as the configuration knows.
+    region: String,
+    payer: Option<RequestPayer>,
+    routes: Routes,
     /// `s3://bucket`, as object ids have it.
     url: Arc<str>,
     observer: Observer,
@@ -71,8 +74,9 @@ pub struct S3Store {
 
 impl S3Store {
     /// A client of the bucket. Makes no request.
-    pub fn new(shared: &SdkConfig, options: S3Options) -> Self {
-        let mut config = aws_sdk_s3::config::Builder::from(shared).region(Region::new(options.region));
+    pub fn new(shared: &Shared, options: S3Options) -> Self {
+        let mut config =
+            aws_sdk_s3::config::Builder::from(&shared.sdk).region(Region::new(options.region.clone()));
         if let Some(endpoint) = options.endpoint {
             config = config.endpoint_url(endpoint);
         }
@@ -89,6 +93,9 @@ impl S3Store {
             url: format!("s3://{}", options.bucket).into(),
             source: options.source,
             bucket: options.bucket,
+            region: options.region,
+            payer: options.request_payer.then_some(RequestPayer::Requester),
+            routes: shared.routes.clone(),
             observer: options.observer,
             patience: options.patience,
             spare: Spare::default(),
@@ -133,8 +140,8 @@ impl S3Store {
     }
 
     async fn list_once(&self, request: ListRequest<'_>) -> Result<Page, Failure> {
-        let signed = Arc::new(AtomicBool::new(false));
-        let signing = Arc::clone(&signed);
+        let asked = Asked::default();
+        let asking = Arc::clone(&asked.0);
         let answer = self
             .client
             .list_objects_v2()
@@ -146,11 +153,12 @@ impl S3Store {
             .max_keys(limits::LIST_PAGE_KEYS)
             // XML cannot carry every character that a key may have.
             .encoding_type(EncodingType::Url)
+            .set_request_payer(self.payer.clone())
             .customize()
-            .mutate_request(move |_| signing.store(true, Ordering::Relaxed))
+            .mutate_request(move |request| drop(asking.set(request.uri().to_owned())))
             .send();
-        let output = self.answered(Operation::List, answer, &signed).await?;
-        self.page(output)
+        let output = self.answered(Operation::List, answer, &asked).await?;
+        self.page(output).map_err(|failure| self.from(&asked, failure))
     }
 
     /// Waits for an answer, but not for ever.
@@ -158,24 +166,52 @@ impl S3Store {
         &self,
         operation: Operation,
         answer: impl Future<Output = Result<T, SdkError<E>>>,
-        signed: &AtomicBool,
+        asked: &Asked,
     ) -> Result<T, Failure>
     where
         E: ProvideErrorMetadata + RequestId + std::error::Error + 'static,
     {
         match timeout(self.patience.answer, answer).await {
             Ok(Ok(output)) => Ok(output),
-            Ok(Err(error @ SdkError::DispatchFailure(_))) if !signed.load(Ordering::Relaxed) => {
+            Ok(Err(error @ SdkError::DispatchFailure(_))) if asked.0.get().is_none() => {
                 let (source, tried) = (Arc::clone(&self.source), chain(&error));
                 (self.observer)(&Event::CredentialsMissing { source, tried });
                 Err(Failure::new(FailureReason::Denied, aws::no_credentials(&error)))
             }
-            Ok(Err(error)) => Err(failure_of(operation, &error)),
+            Ok(Err(error)) => Err(match Unreachable::among(&error) {
+                Some(unreachable) => Failure::new(failure_of(operation, &error).reason, unreachable.to_string()),
+                None => self.from(asked, self.advised(&error, failure_of(operation, &error))),
+            }),
             Err(_) => {
                 let detail = format!("no answer within {:?}", self.patience.answer);
-                Err(Failure::new(FailureReason::Timeout, detail))
+                Err(self.from(asked, Failure::new(FailureReason::Timeout, detail)))
             }
         }
+    }
+
+    /// The failure, which says what answered it.
+    fn from(&self, asked: &Asked, failure: Failure) -> Failure {
+        match asked.0.get().map(|url| self.routes.to(url)) {
+            Some(route) => Failure::new(failure.reason, format!("{route}: {}", failure.detail)),
+            None => failure,
+        }
+    }
+
+    /// The failure, with the key to set where the answer says that the bucket is somewhere else.
+    fn advised<E>(&self, error: &SdkError<E>, failure: Failure) -> Failure
+    where
+        E: ProvideErrorMetadata,
+    {
+        let SdkError::ServiceError(context) = error else { return failure };
+        let (raw, code) = (context.raw(), context.err().code());
+        let header = raw.headers().get("x-amz-bucket-region");
+        let body = raw.body().bytes().unwrap_or_default();
+        let Some(region) = other_region(code, header, body, &self.region) else { return failure };
+        let detail = format!(
+            "the bucket is in {region} and was asked for in {}: set bucket_region = {region:?} in this source ({})",
+            self.region, failure.detail
+        );
+        Failure::new(failure.reason, detail)
     }
 
     fn page(&self, output: ListObjectsV2Output) -> Result<Page, Failure> {
@@ -227,8 +263,8 @@ impl S3Store {
     async fn get_once(&self, wanted: &Wanted<'_>, bytes: &mut Vec<u8>) -> Result<(), Failure> {
         let rest = wanted.range.start + bytes.len() as u64..wanted.range.end;
         let whole = wanted.whole && bytes.is_empty();
-        let signed = Arc::new(AtomicBool::new(false));
-        let signing = Arc::clone(&signed);
+        let asked = Asked::default();
+        let asking = Arc::clone(&asked.0);
         let answer = self
             .client
             .get_object()
@@ -237,11 +273,12 @@ impl S3Store {
             .set_if_match(wanted.object.version.clone())
             .set_range((!whole).then(|| format!("bytes={}-{}", rest.start, rest.end - 1)))
             .set_checksum_mode(whole.then_some(ChecksumMode::Enabled))
+            .set_request_payer(self.payer.clone())
             .customize()
-            .mutate_request(move |_| signing.store(true, Ordering::Relaxed))
+            .mutate_request(move |request| drop(asking.set(request.uri().to_owned())))
             .send();
-        let output = self.answered(Operation::Get, answer, &signed).await?;
-        check_headers(&output, wanted, &rest, whole)?;
+        let output = self.answered(Operation::Get, answer, &asked).await?;
+        check_headers(&output, wanted, &rest, whole).map_err(|failure| self.from(&asked, failure))?;
         let has_checksum = has_checksum(&output);
         let result = self.read(output.body, rest.end - rest.start, bytes).await;
         // To go on from the middle needs a pinned version, and gives up the checksum of the whole.
@@ -249,7 +286,7 @@ impl S3Store {
         if result.is_err() && (has_checksum || complete || wanted.object.version.is_none()) {
             bytes.clear();
         }
-        result
+        result.map_err(|failure| self.from(&asked, failure))
     }
 
     /// Appends exactly `length` bytes of a body. Beyond the room that there is, memory follows what arrives, not what is
@@ -333,6 +370,10 @@ impl ObjectStore for S3Store {
         Ok(download.lent.freeze())
     }
 }
+
+/// The url of a request, from when it is about to be signed: before that, there were no credentials.
+#[derive(Default)]
+struct Asked(Arc<OnceLock<String>>);
 
 /// What a get is to return.
 struct Wanted<'a> {
@@ -456,7 +497,7 @@ mod tests {
                 session_name: "test".to_owned(),
             })
             .build();
-        let shared = aws::connect_as(&options.region, no_token).await;
+        let shared = aws::connect_as(&options.region, no_token).await.unwrap();
         let store = S3Store::new(&shared, options);
         let request = ListRequest { prefix: "", start_after: None, delimited: false, page: None };
         let error = store.list(request).await.expect_err("there is no token");

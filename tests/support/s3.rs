@@ -51,7 +51,7 @@ pub(crate) const SECRET_KEY: &str = "not-a-secret-but-long-enough-for-a-key";
 /// A store with keys of its own, whatever the environment has.
 pub(crate) async fn connect(options: S3Options, secret: &str) -> S3Store {
     let keys = Credentials::new(ACCESS_KEY, secret, None, None, "test");
-    S3Store::new(&aws::connect_as(&options.region, keys).await, options)
+    S3Store::new(&aws::connect_as(&options.region, keys).await.unwrap(), options)
 }
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -163,6 +163,7 @@ impl S3Server {
             region: "eu-central-1".to_owned(),
             endpoint: Some(self.url()),
             path_style: true,
+            request_payer: false,
             observer,
             patience: Patience {
                 backoff: Duration::from_millis(1),
