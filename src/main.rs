@@ -102,7 +102,11 @@ fn demo(args: DemoArgs, flags: &Flags) -> Result<(), Failure> {
 /// Says what the configuration means; with `--reach`, also what its sources hold.
 fn check(flags: &Flags, args: &CheckArgs) -> Result<(), Failure> {
     let json = args.format == CheckFormat::Json;
-    let setup = match load_all(flags) {
+    let setup = load_all(flags).and_then(|setup| {
+        app::check_environment(&setup.config)?;
+        Ok(setup)
+    });
+    let setup = match setup {
         Err(Failure::Config(error)) if json => {
             say(&format!("{:#}\n", check::problems(&error)));
             return Err(Failure::Said(EXIT_USAGE));
@@ -248,8 +252,13 @@ impl From<SetupError> for Failure {
 impl From<AppError> for Failure {
     fn from(error: AppError) -> Self {
         match error {
-            AppError::Environment(_) => Self::Usage(Box::new(error)),
-            _ => Self::Runtime(Box::new(error)),
+            // A variable is as much a configuration as a file.
+            AppError::Environment(error) => {
+                let problem = Problem { wanted: chain(&error), ..Problem::default() };
+                let (file, problems) = ("environment".to_owned(), vec![problem]);
+                Self::Config(SetupError(vec![ConfigError { file, problems }]))
+            }
+            error => Self::Runtime(Box::new(error)),
         }
     }
 }

@@ -7,6 +7,8 @@ mod support;
 
 mod absurd;
 mod architecture;
+mod aws_environment;
+mod aws_errors;
 mod bill;
 mod bombs;
 mod citations;

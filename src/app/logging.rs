@@ -18,12 +18,13 @@ use tracing_subscriber::{
 };
 
 pub use crate::cli::{LogFormat, LogLevel};
-use crate::limits;
+use crate::{aws, limits};
 
 /// Writes what is queued when it is dropped, as far as that is possible at once.
 pub struct LogGuard(#[allow(dead_code, reason = "held for its drop")] WorkerGuard);
 
-/// Starts logging for the whole process, as long as the guard is kept. Of the libraries only warnings are shown.
+/// Starts logging for the whole process, as long as the guard is kept. Of the libraries only warnings are shown, and those
+/// of credentials with debug.
 pub fn start(level: LogLevel, format: LogFormat) -> LogGuard {
     let own = match level {
         LogLevel::Error => Level::ERROR,
@@ -32,7 +33,10 @@ pub fn start(level: LogLevel, format: LogFormat) -> LogGuard {
         LogLevel::Debug => Level::DEBUG,
         LogLevel::Trace => Level::TRACE,
     };
-    let filter = Targets::new().with_default(own.min(Level::WARN)).with_target("flowcost_exporter", own);
+    let filter = Targets::new()
+        .with_default(own.min(Level::WARN))
+        .with_target(aws::CREDENTIALS_LOG, if own >= Level::DEBUG { Level::WARN } else { Level::ERROR })
+        .with_target("flowcost_exporter", own);
     let (writer, guard) = NonBlockingBuilder::default()
         .buffered_lines_limit(limits::LOG_LINES)
         .lossy(true)

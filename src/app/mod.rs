@@ -29,7 +29,7 @@ use reload::{Ingest, ReloadError, Running};
 pub use reload::{Loader, Reloads};
 
 use crate::{
-    aws::EnvironmentError,
+    aws::{self, EnvironmentError},
     cli::{ListenAddress, ListenHost},
     config::{Config, ConfigError, Location, Setup},
     demo::{self, Demo, DemoError},
@@ -169,6 +169,18 @@ async fn write_logs(mut demo: Demo, clock: Clock, stop: CancellationToken) -> Re
 /// Sources that are folders of this machine.
 fn local_folders(config: &Config) -> usize {
     config.sources.iter().filter(|source| matches!(source.location, Location::Local { .. })).count()
+}
+
+/// Whether sources in S3 can be asked at all, as far as variables and profiles say. Asks nobody.
+///
+/// # Errors
+/// When one of these cannot be used.
+pub fn check_environment(config: &Config) -> Result<(), AppError> {
+    let s3 = config.sources.iter().find(|source| matches!(source.location, Location::S3 { .. }));
+    match s3 {
+        Some(source) => Ok(block_on(aws::connect(&source.region))?.map(drop)?),
+        None => Ok(()),
+    }
 }
 
 /// Two workers serve and wait; the blocking pool writes the ledger and reads files; the pipeline decodes on threads of

@@ -21,6 +21,10 @@ pub use http::{Route, Routes, Unreachable};
 use crate::limits;
 use environment::Environment;
 
+/// The target of log lines of the SDK that warn of every provider of credentials that fails, with all causes. Whoever is
+/// without credentials for it says so in one sentence, which these lines would drown.
+pub const CREDENTIALS_LOG: &str = "aws_config";
+
 /// What a client is built from.
 #[derive(Debug, Clone)]
 pub struct Shared {

@@ -71,6 +71,8 @@ pub(crate) struct RequestInfo {
     pub(crate) query: BTreeMap<String, String>,
     pub(crate) range: Option<String>,
     pub(crate) if_match: Option<String>,
+    /// `x-amz-request-payer`
+    pub(crate) payer: Option<String>,
 }
 
 /// What goes wrong with one request. `n` counts bytes of the answer's body.
@@ -92,6 +94,8 @@ pub(crate) enum Fault {
     Archived,
     /// Any status with any body.
     Answer(u16, String),
+    /// 301 PermanentRedirect, which names the region of the bucket.
+    Moved(&'static str),
     /// The connection breaks after n bytes of the body.
     ResetMidBody(usize),
     /// The connection breaks before any answer.
@@ -148,6 +152,11 @@ impl S3Server {
         });
         let address = address.await.expect("the server has bound its port");
         Self { address, state, stop: Some(stop), thread: Some(thread) }
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// The endpoint.
@@ -340,6 +349,10 @@ async fn handle(
         Some(Fault::Archived) => error(403, "InvalidObjectState"),
         Some(Fault::BadXml) => answer(200, "<html><p>Welcome to the hotel's network".to_owned()),
         Some(Fault::Answer(status, body)) => answer(status, body),
+        Some(Fault::Moved(region)) => error(301, "PermanentRedirect").map(|mut answer| {
+            answer.headers_mut().insert("x-amz-bucket-region", region.parse().unwrap());
+            answer
+        }),
         Some(Fault::Reset) => Err("connection broken on request".into()),
         Some(Fault::Hang) => std::future::pending().await,
         Some(Fault::RepeatToken | Fault::StalePage | Fault::CutXml(_)) if token.is_none() => {
@@ -379,6 +392,7 @@ fn record(state: &State, request: &Request<Incoming>) -> Option<RequestInfo> {
         query: pairs.filter_map(|pair| pair.split_once('=')).map(|(k, v)| (decode(k), decode(v))).collect(),
         range: header(header::RANGE),
         if_match: header(header::IF_MATCH),
+        payer: request.headers().get("x-amz-request-payer").map(|payer| payer.to_str().unwrap().to_owned()),
     };
     state.log.send_modify(|log| {
         info.number += log.iter().filter(|earlier| earlier.operation == info.operation).count() as u64;

@@ -14,7 +14,7 @@ use tokio_rustls::{
     TlsConnector,
     client::TlsStream,
     rustls::{
-        ClientConfig, RootCertStore, SupportedProtocolVersion,
+        ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion,
         crypto::ring,
         pki_types::{CertificateDer, PrivateKeyDer, ServerName},
         version::{TLS12, TLS13},
@@ -70,6 +70,19 @@ impl Authority {
         let mut roots = RootCertStore::empty();
         roots.add(self.0.der().clone()).unwrap();
         Client { roots, identity: None, versions: vec![&TLS13, &TLS12] }
+    }
+}
+
+impl Identity {
+    /// What a server shows.
+    pub(crate) fn server(&self) -> ServerConfig {
+        let key = PrivateKeyDer::try_from(self.key_der.clone()).unwrap();
+        ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(self.chain.clone(), key)
+            .unwrap()
     }
 }
 

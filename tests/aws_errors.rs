@@ -1,0 +1,78 @@
+//! What is said when AWS, a store or a proxy cannot be asked or refuses: one sentence that names the host and the
+//! remedy.
+
+use crate::{
+    aws_environment::Place,
+    support::{network::Proxy, s3::Fault},
+};
+
+/// The line that says why the source cannot be listed.
+fn line(said: &str) -> &str {
+    said.lines().find(|line| line.contains("cannot be listed: ")).unwrap_or_else(|| panic!("{said}")).trim()
+}
+
+#[tokio::test]
+async fn an_answer_names_the_host_that_gave_it() {
+    let place = Place::new("").await;
+    place.configure(&format!("endpoint = \"{}\"", place.server.url()));
+    place.server.set_fault(|_| Some(Fault::AccessDenied));
+    let (said, host) = (place.check(&[]), place.server.address());
+    let start = format!("cannot be listed: list s3://logs/AWSLogs/: denied: {host}: HTTP 403 AccessDenied: As asked for");
+    assert!(line(&said).starts_with(&start), "{said}");
+    place.server.set_fault(|_| Some(Fault::Answer(200, "<html>hello".to_owned())));
+    let said = place.check(&[]);
+    assert!(line(&said).contains(&host.to_string()), "{said}");
+}
+
+#[tokio::test]
+async fn a_bucket_in_another_region_is_named_with_the_key_to_set() {
+    let place = Place::new("").await;
+    let malformed = "<Error><Code>AuthorizationHeaderMalformed</Code><Message>the region is wrong</Message>\
+                     <Region>eu-west-1</Region></Error>";
+    place.configure(&format!("endpoint = \"{}\"", place.server.url()));
+    for fault in [Fault::Moved("eu-west-1"), Fault::Answer(400, malformed.to_owned())] {
+        place.server.set_fault(move |_| Some(fault.clone()));
+        let said = place.check(&[]);
+        let wanted = "the bucket is in eu-west-1 and was asked for in eu-central-1: set bucket_region = \"eu-west-1\" in \
+                      this source";
+        assert!(line(&said).contains(wanted), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn no_network_is_one_sentence_with_host_and_remedy() {
+    let place = Place::new("endpoint = \"https://127.0.0.1:1\"").await;
+    let said = place.check(&[]);
+    let wanted = "cannot be listed: list s3://logs/AWSLogs/: network: cannot connect to 127.0.0.1:1: Connection refused (os error \
+                  111); look at region, endpoint and the network (DNS, routes, an S3 gateway endpoint), or set HTTPS_PROXY \
+                  where a proxy is the way out";
+    assert_eq!(line(&said), wanted);
+    let host = format!("{}.invalid", "x".repeat(64));
+    place.configure(&format!("endpoint = \"http://{host}\""));
+    let said = place.check(&[]);
+    assert!(line(&said).starts_with(&format!("cannot be listed: list s3://logs/AWSLogs/: network: cannot resolve {host}: ")));
+    assert!(line(&said).ends_with("or set HTTPS_PROXY where a proxy is the way out"), "{said}");
+    assert!(!said.contains("dispatch failure") && !said.contains("client error"), "{said}");
+}
+
+#[tokio::test]
+async fn a_proxy_that_is_away_or_refuses_is_named() {
+    let place = Place::new("").await;
+    let said = place.check(&[("HTTPS_PROXY", "http://127.0.0.1:1")]);
+    let wanted = "cannot connect to the proxy http://127.0.0.1:1 (HTTPS_PROXY) on the way to \
+                  s3.eu-central-1.amazonaws.com: Connection refused (os error 111); look at HTTPS_PROXY";
+    assert!(line(&said).ends_with(wanted), "{said}");
+    let proxy = Proxy::start(&[]);
+    let said = place.check(&[("https_proxy", &proxy.url(""))]);
+    let wanted = format!(
+        "the proxy {} (https_proxy) refuses to connect to s3.eu-central-1.amazonaws.com: have it allowed there, or name \
+         the host in NO_PROXY where the way without the proxy is open",
+        proxy.url("")
+    );
+    assert!(line(&said).ends_with(&wanted), "{said}");
+    // Without TLS the refusal is an answer.
+    place.configure("endpoint = \"http://store.corp.invalid:9000\"");
+    let said = place.check(&[("HTTP_PROXY", &proxy.url(""))]);
+    let wanted = format!("store.corp.invalid:9000 through the proxy {} (HTTP_PROXY): HTTP 403", proxy.url(""));
+    assert!(line(&said).contains(&wanted), "{said}");
+}
