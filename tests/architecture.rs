@@ -27,7 +27,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("aws_credential_types", &["aws/"]),
     ("aws_smithy", &["aws/"]),
     ("aws_types", &["aws/"]),
-    ("aws_sdk", &["store/s3.rs"]),
+    ("aws_sdk", &["store/s3.rs", "store/s3_errors.rs"]),
     ("arrow::", &["decode/"]),
     ("parquet::", &["decode/"]),
     ("snap::", &["decode/"]),

@@ -1,6 +1,8 @@
 //! What is said when AWS, a store or a proxy cannot be asked or refuses: one sentence that names the host and the
 //! remedy.
 
+use flowcost_exporter::store::{ListRequest, ObjectStore as _, chain};
+
 use crate::{
     aws_environment::Place,
     support::{network::Proxy, s3::Fault},
@@ -17,7 +19,9 @@ async fn an_answer_names_the_host_that_gave_it() {
     place.configure(&format!("endpoint = \"{}\"", place.server.url()));
     place.server.set_fault(|_| Some(Fault::AccessDenied));
     let (said, host) = (place.check(&[]), place.server.address());
-    let start = format!("cannot be listed: list s3://logs/AWSLogs/: denied: {host}: HTTP 403 AccessDenied: As asked for");
+    let start = format!(
+        "cannot be listed: list s3://logs/AWSLogs/: denied: {host}: HTTP 403 AccessDenied: As asked for"
+    );
     assert!(line(&said).starts_with(&start), "{said}");
     place.server.set_fault(|_| Some(Fault::Answer(200, "<html>hello".to_owned())));
     let said = place.check(&[]);
@@ -50,7 +54,9 @@ async fn no_network_is_one_sentence_with_host_and_remedy() {
     let host = format!("{}.invalid", "x".repeat(64));
     place.configure(&format!("endpoint = \"http://{host}\""));
     let said = place.check(&[]);
-    assert!(line(&said).starts_with(&format!("cannot be listed: list s3://logs/AWSLogs/: network: cannot resolve {host}: ")));
+    assert!(line(&said).starts_with(&format!(
+        "cannot be listed: list s3://logs/AWSLogs/: network: cannot resolve {host}: "
+    )));
     assert!(line(&said).ends_with("or set HTTPS_PROXY where a proxy is the way out"), "{said}");
     assert!(!said.contains("dispatch failure") && !said.contains("client error"), "{said}");
 }
@@ -65,7 +71,7 @@ async fn a_proxy_that_is_away_or_refuses_is_named() {
     let proxy = Proxy::start(&[]);
     let said = place.check(&[("https_proxy", &proxy.url(""))]);
     let wanted = format!(
-        "the proxy {} (https_proxy) refuses to connect to s3.eu-central-1.amazonaws.com: have it allowed there, or name \
+        "the proxy {} (https_proxy) does not connect to s3.eu-central-1.amazonaws.com: have it allowed there, or name \
          the host in NO_PROXY where the way without the proxy is open",
         proxy.url("")
     );
@@ -73,6 +79,32 @@ async fn a_proxy_that_is_away_or_refuses_is_named() {
     // Without TLS the refusal is an answer.
     place.configure("endpoint = \"http://store.corp.invalid:9000\"");
     let said = place.check(&[("HTTP_PROXY", &proxy.url(""))]);
-    let wanted = format!("store.corp.invalid:9000 through the proxy {} (HTTP_PROXY): HTTP 403", proxy.url(""));
+    let wanted =
+        format!("store.corp.invalid:9000 through the proxy {} (HTTP_PROXY): HTTP 403", proxy.url(""));
     assert!(line(&said).contains(&wanted), "{said}");
+}
+
+#[tokio::test]
+async fn an_endpoint_of_the_environment_that_is_no_url_is_not_taken_for_missing_credentials() {
+    let place = Place::new("").await;
+    for (name, typed) in [("AWS_ENDPOINT_URL_S3", ""), ("AWS_ENDPOINT_URL", "not a url")] {
+        let said = place.check(&[(name, typed)]);
+        let wanted = "look at AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL and endpoint_url of the AWS profile";
+        assert!(line(&said).ends_with(wanted) && !said.contains("credentials"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_deadline_names_the_host_that_was_waited_for() {
+    let place = Place::new("").await;
+    place.server.create_bucket("logs");
+    let recorder = crate::support::events::Recorder::new();
+    let mut options = place.server.options("logs", recorder.observer());
+    options.patience.list = std::time::Duration::from_millis(200);
+    place.server.set_fault(|_| Some(Fault::Hang));
+    let store = crate::support::s3::connect(options, crate::support::s3::SECRET_KEY).await;
+    let request = ListRequest { prefix: "", start_after: None, delimited: false, page: None };
+    let said = chain(&store.list(request).await.unwrap_err());
+    let host = place.server.address();
+    assert_eq!(said, format!("list s3://logs/: timeout: {host}: not done within 200ms"));
 }

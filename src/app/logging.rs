@@ -33,9 +33,10 @@ pub fn start(level: LogLevel, format: LogFormat) -> LogGuard {
         LogLevel::Debug => Level::DEBUG,
         LogLevel::Trace => Level::TRACE,
     };
+    let credentials = if own >= Level::DEBUG { Level::WARN } else { Level::ERROR };
     let filter = Targets::new()
         .with_default(own.min(Level::WARN))
-        .with_target(aws::CREDENTIALS_LOG, if own >= Level::DEBUG { Level::WARN } else { Level::ERROR })
+        .with_targets(aws::CREDENTIALS_LOG.map(|target| (target, credentials)))
         .with_target("flowcost_exporter", own);
     let (writer, guard) = NonBlockingBuilder::default()
         .buffered_lines_limit(limits::LOG_LINES)

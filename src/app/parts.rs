@@ -37,10 +37,7 @@ pub(super) fn settings(config: &Config) -> Settings {
     }
 }
 
-pub(super) async fn sources(
-    config: &Config,
-    observer: &Observer,
-) -> Result<Vec<reader::Source>, AppError> {
+pub(super) async fn sources(config: &Config, observer: &Observer) -> Result<Vec<reader::Source>, AppError> {
     let mut sources = Vec::new();
     for one in &config.sources {
         sources.push(source(config, one, observer.clone()).await?);
@@ -64,10 +61,7 @@ pub(crate) async fn source(
     })
 }
 
-async fn store(
-    source: &SourceConfig,
-    observer: Observer,
-) -> Result<Arc<dyn ObjectStore>, EnvironmentError> {
+async fn store(source: &SourceConfig, observer: Observer) -> Result<Arc<dyn ObjectStore>, EnvironmentError> {
     Ok(match &source.location {
         Location::S3 { bucket, .. } => {
             let region = source.bucket_region.clone().unwrap_or_else(|| source.region.to_string());

@@ -3,7 +3,7 @@
 //! The names, the precedence and the spellings are those of the AWS tools and curl; docs/aws.md lists them. Values
 //! that cannot be used are errors: a proxy or an authority that is silently ignored would send requests another way.
 
-use std::{error::Error, path::Path};
+use std::path::Path;
 
 use aws_smithy_http_client::{
     proxy::ProxyConfig,
@@ -17,6 +17,7 @@ use tokio_rustls::rustls::{
     pki_types::{CertificateDer, pem::PemObject as _},
 };
 
+use super::http::causes;
 use crate::limits;
 
 /// Never through a proxy, whatever NO_PROXY says: this machine, and the link-local services that hand out the
@@ -25,21 +26,19 @@ const DIRECT: &str = "localhost,127.0.0.0/8,::1,169.254.0.0/16,fe80::/10,fd00:ec
 
 /// A variable or a profile that cannot be used. One sentence, which names the remedy.
 #[derive(Debug, thiserror::Error)]
-#[error("{said}")]
-pub struct EnvironmentError {
-    said: String,
-    #[source]
-    source: Option<Box<dyn Error + Send + Sync>>,
-}
+#[error("{0}")]
+pub struct EnvironmentError(String);
 
 impl EnvironmentError {
-    fn new(said: impl Into<String>) -> Self {
-        Self { said: said.into(), source: None }
+    fn because(said: &str, error: &(dyn std::error::Error + 'static)) -> Self {
+        let chain: Vec<String> = causes(error).map(|cause| words(&cause.to_string())).collect();
+        Self(format!("{said}: {}", chain.join(": ")))
     }
+}
 
-    fn because(said: impl Into<String>, source: impl Error + Send + Sync + 'static) -> Self {
-        Self { said: said.into(), source: Some(Box::new(source)) }
-    }
+/// On one line.
+fn words(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// All that is read once, before the first client is built.
@@ -59,7 +58,14 @@ impl Environment {
         let default = value(env, "AWS_PROFILE").is_none().then_some("default".into());
         let profile = aws_config::profile::load(fs, env, &Default::default(), default)
             .await
-            .map_err(|error| EnvironmentError::because("the AWS profile files cannot be used", error))?;
+            .map_err(|error| EnvironmentError::because("the AWS profile files cannot be used", &error))?;
+        let selected = profile.selected_profile();
+        if selected != "default" && profile.get_profile(selected).is_none() {
+            return Err(EnvironmentError(format!(
+                "AWS_PROFILE = {selected} is not a profile in ~/.aws/config or ~/.aws/credentials (or AWS_CONFIG_FILE, \
+                 AWS_SHARED_CREDENTIALS_FILE): write it there, or unset the variable"
+            )));
+        }
         let of_profile = |key: &str| profile.get(key).filter(|text| !text.is_empty()).map(str::to_owned);
         Ok(Self {
             proxies: Proxies::read(env)?,
@@ -67,7 +73,7 @@ impl Environment {
             region: value(env, "AWS_REGION")
                 .or_else(|| value(env, "AWS_DEFAULT_REGION"))
                 .or_else(|| of_profile("region")),
-            profile: profile.selected_profile().to_owned(),
+            profile: selected.to_owned(),
         })
     }
 }
@@ -100,7 +106,8 @@ pub(super) struct Proxy {
 
 impl Proxies {
     fn read(env: &Env) -> Result<Self, EnvironmentError> {
-        let proxy = |names| Ok(first(env, names).map(|(name, url)| Proxy::new(name, &url)).transpose()?.unzip());
+        let proxy =
+            |names| Ok(first(env, names).map(|(name, url)| Proxy::new(name, &url)).transpose()?.unzip());
         let (http, http_url) = proxy(["http_proxy", "HTTP_PROXY"])?;
         let (https, https_url) = proxy(["https_proxy", "HTTPS_PROXY"])?;
         if http.is_none() && https.is_none() {
@@ -127,7 +134,7 @@ impl Proxy {
     fn new(variable: &'static str, typed: &str) -> Result<(Self, String), EnvironmentError> {
         // The value may have a password: it is not shown.
         let wrong = |why: &str| {
-            EnvironmentError::new(format!(
+            EnvironmentError(format!(
                 "{variable} {why}; write http://host:port, or http://user:password@host:port with special characters \
                  percent-encoded"
             ))
@@ -135,7 +142,9 @@ impl Proxy {
         let url = if typed.contains("://") { typed.to_owned() } else { format!("http://{typed}") };
         let uri: Uri = url.parse().map_err(|_| wrong("is not a valid url"))?;
         if !matches!(uri.scheme_str(), Some("http" | "https")) {
-            return Err(wrong("is neither an http:// nor an https:// url, the only kinds of proxies that are used"));
+            return Err(wrong(
+                "is neither an http:// nor an https:// url, the only kinds of proxies that are used",
+            ));
         }
         let authority = uri.authority().map_or("", |authority| authority.as_str());
         let place = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
@@ -190,7 +199,8 @@ impl Trust {
         };
         let bundle = format!("{name} = {file}");
         let pem = fs.read_to_end(Path::new(&file)).await.map_err(|error| {
-            EnvironmentError::because(format!("{bundle} cannot be read: name a file of PEM certificates"), error)
+            let said = format!("{bundle} is to name a file of PEM certificates, which cannot be read");
+            EnvironmentError::because(&said, &error)
         })?;
         let mut store = TrustStore::empty();
         let mut usable = 0;
@@ -199,13 +209,13 @@ impl Trust {
             usable += 1;
         }
         if usable == 0 {
-            return Err(EnvironmentError::new(format!(
+            return Err(EnvironmentError(format!(
                 "{bundle} has no certificate that can be used: it must be a file of PEM certificates \
                  (-----BEGIN CERTIFICATE-----)"
             )));
         }
         let context = TlsContext::builder().with_trust_store(store).build();
-        let context = context.map_err(|error| EnvironmentError::because(bundle.clone(), error))?;
+        let context = context.map_err(|error| EnvironmentError::because(&bundle, &error))?;
         Ok(Self { context, bundle: Some(bundle) })
     }
 }
@@ -228,12 +238,15 @@ mod tests {
     fn read(vars: &[(&str, &str)], files: &[(&str, &str)]) -> Result<Environment, String> {
         let read = Environment::read(&Env::from_slice(vars), &Fs::from_slice(files));
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(read).map_err(|error| crate::store::chain(&error))
+        runtime.block_on(read).map_err(|error| error.to_string())
     }
 
     fn way(vars: &[(&str, &str)], url: &str) -> Option<String> {
         let environment = read(vars, &[]).unwrap();
-        environment.proxies.to(&url.parse().unwrap()).map(|proxy| format!("{} by {}", proxy.shown, proxy.variable))
+        environment
+            .proxies
+            .to(&url.parse().unwrap())
+            .map(|proxy| format!("{} by {}", proxy.shown, proxy.variable))
     }
 
     #[test]
@@ -276,7 +289,9 @@ mod tests {
     #[test]
     fn credentials_of_this_machine_are_never_asked_through_a_proxy() {
         let vars = [("HTTP_PROXY", "http://proxy:3128"), ("NO_PROXY", "corp.example")];
-        for direct in ["169.254.169.254", "169.254.170.2", "169.254.170.23", "[fd00:ec2::23]", "localhost:1338"] {
+        for direct in
+            ["169.254.169.254", "169.254.170.2", "169.254.170.23", "[fd00:ec2::23]", "localhost:1338"]
+        {
             assert_eq!(way(&vars, &format!("http://{direct}/")), None, "{direct}");
         }
         assert!(way(&vars, "http://10.0.0.1/").is_some());
@@ -284,11 +299,17 @@ mod tests {
 
     #[test]
     fn a_proxy_that_cannot_be_used_is_an_error_that_does_not_show_the_password() {
-        for wrong in
-            ["socks5://user:secret@proxy:1080", "http://user:se cret@proxy", "http://u:secret@x@proxy:1", "http://"]
-        {
+        for wrong in [
+            "socks5://user:secret@proxy:1080",
+            "http://user:se cret@proxy",
+            "http://u:secret@x@proxy:1",
+            "http://",
+        ] {
             let said = read(&[("https_proxy", wrong)], &[]).unwrap_err();
-            assert!(said.starts_with("https_proxy is n") && said.contains("percent-encoded"), "{wrong}: {said}");
+            assert!(
+                said.starts_with("https_proxy is n") && said.contains("percent-encoded"),
+                "{wrong}: {said}"
+            );
             assert!(!said.contains("secret") && !said.contains('\n'), "{wrong}: {said}");
         }
         let fine = way(&[("https_proxy", "http://user:p%40ss@proxy:1")], "https://x.invalid/").unwrap();
@@ -322,7 +343,12 @@ mod tests {
         let said = read(&[("AWS_CA_BUNDLE", "/broken.pem")], &files).unwrap_err();
         assert!(said.starts_with("AWS_CA_BUNDLE = /broken.pem has no certificate"), "{said}");
         let said = read(&[("AWS_CA_BUNDLE", "/none")], &files).unwrap_err();
-        assert!(said.starts_with("AWS_CA_BUNDLE = /none cannot be read: "), "{said}");
+        assert!(
+            said.starts_with(
+                "AWS_CA_BUNDLE = /none is to name a file of PEM certificates, which cannot be read: "
+            ),
+            "{said}"
+        );
         let said = read(&[("AWS_CA_BUNDLE", ""), ("HOME", "/home/x")], &files).unwrap_err();
         assert!(said.starts_with("ca_bundle of the AWS profile = /ca.der has no certificate"), "{said}");
     }
@@ -332,6 +358,14 @@ mod tests {
         let files = [("/home/x/.aws/config", "[default\nregion = eu-south-1\n")];
         let said = read(&[("HOME", "/home/x")], &files).unwrap_err();
         assert!(said.starts_with("the AWS profile files cannot be used: "), "{said}");
-        assert!(said.contains("/home/x/.aws/config") || said.contains("line 1"), "{said}");
+        assert!(said.contains("line 1") && !said.contains('\n'), "{said}");
+    }
+
+    #[test]
+    fn a_profile_that_is_nowhere_is_an_error_as_with_the_aws_cli() {
+        let files = [("/home/x/.aws/config", "[profile ops]\nregion = eu-south-1\n")];
+        let said = read(&[("HOME", "/home/x"), ("AWS_PROFILE", "opps")], &files).unwrap_err();
+        assert!(said.starts_with("AWS_PROFILE = opps is not a profile in "), "{said}");
+        assert_eq!(read(&[("HOME", "/home/x"), ("AWS_PROFILE", "default")], &files).unwrap().region, None);
     }
 }

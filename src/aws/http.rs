@@ -56,7 +56,11 @@ impl Routes {
         let uri: Option<Uri> = url.parse().ok();
         let proxy = uri.as_ref().and_then(|uri| self.proxy(uri));
         Route {
-            host: uri.as_ref().and_then(Uri::authority).map_or(url, |authority| authority.as_str()).to_owned(),
+            host: uri
+                .as_ref()
+                .and_then(Uri::authority)
+                .map_or(url, |authority| authority.as_str())
+                .to_owned(),
             proxy: proxy.map(|proxy| (proxy.shown.clone(), proxy.variable)),
         }
     }
@@ -195,12 +199,7 @@ pub(super) fn causes<'a>(
 
 /// The libraries keep the types of these errors to themselves: their texts are all that tells one from another. A text
 /// that is not known gives a sentence without a remedy.
-fn sentence(
-    error: &(dyn Error + 'static),
-    is_timeout: bool,
-    route: &Route,
-    bundle: Option<&str>,
-) -> String {
+fn sentence(error: &(dyn Error + 'static), is_timeout: bool, route: &Route, bundle: Option<&str>) -> String {
     let chain: Vec<String> = causes(error).map(ToString::to_string).collect();
     let has = |text: &str| chain.iter().any(|cause| cause.contains(text));
     let last = chain.last().map_or("", String::as_str);
@@ -214,7 +213,7 @@ fn sentence(
         }
         if has("tunnel error: unsuccessful") {
             return format!(
-                "the proxy {proxy} ({variable}) refuses to connect to {host}: have it allowed there, or name the host in \
+                "the proxy {proxy} ({variable}) does not connect to {host}: have it allowed there, or name the host in \
                  NO_PROXY where the way without the proxy is open"
             );
         }

@@ -21,9 +21,10 @@ pub use http::{Route, Routes, Unreachable};
 use crate::limits;
 use environment::Environment;
 
-/// The target of log lines of the SDK that warn of every provider of credentials that fails, with all causes. Whoever is
+/// Targets of log lines of the SDK that warn of every provider of credentials that fails, with all causes. Whoever is
 /// without credentials for it says so in one sentence, which these lines would drown.
-pub const CREDENTIALS_LOG: &str = "aws_config";
+pub const CREDENTIALS_LOG: [&str; 3] =
+    ["aws_config::meta", "aws_config::profile::credentials", "aws_config::web_identity_token"];
 
 /// What a client is built from.
 #[derive(Debug, Clone)]
@@ -80,6 +81,16 @@ async fn shared(environment: Arc<Environment>, loader: ConfigLoader) -> Shared {
     let timeouts = TimeoutConfig::builder().connect_timeout(limits::AWS_CONNECT).build();
     let sdk = loader.load().await.into_builder().timeout_config(timeouts).build();
     Shared { sdk, routes: Routes::new(environment) }
+}
+
+/// Says in one sentence what is wrong where a request could not be sent because its endpoint is not a url.
+pub fn no_endpoint(error: &(dyn Error + 'static)) -> Option<String> {
+    // The SDK keeps the type to itself.
+    let wrong =
+        http::causes(error).map(ToString::to_string).find(|cause| cause.contains("Custom endpoint"))?;
+    Some(format!(
+        "{wrong}: look at AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL and endpoint_url of the AWS profile"
+    ))
 }
 
 /// Says in one sentence why a request has no credentials, and what would help. The causes of `error` say it in many.

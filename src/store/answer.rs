@@ -31,7 +31,12 @@ pub(super) fn reason_of(operation: Operation, status: u16, code: Option<&str>) -
 
 /// The region that an answer names for a bucket, where that is not the one it was asked for in: in a header of S3, or in
 /// the text of the errors by which S3 and its likes refuse a wrong region.
-pub(super) fn other_region(code: Option<&str>, header: Option<&str>, body: &[u8], ours: &str) -> Option<String> {
+pub(super) fn other_region(
+    code: Option<&str>,
+    header: Option<&str>,
+    body: &[u8],
+    ours: &str,
+) -> Option<String> {
     let wrong = [
         "AuthorizationHeaderMalformed",
         "IllegalLocationConstraintException",
@@ -39,7 +44,8 @@ pub(super) fn other_region(code: Option<&str>, header: Option<&str>, body: &[u8]
         "TemporaryRedirect",
     ];
     let in_body = || {
-        let text = std::str::from_utf8(body).ok().filter(|_| code.is_some_and(|code| wrong.contains(&code)))?;
+        let text =
+            std::str::from_utf8(body).ok().filter(|_| code.is_some_and(|code| wrong.contains(&code)))?;
         Some(text.split_once("<Region>")?.1.split_once("</Region>")?.0.trim())
     };
     let named = header.map(str::trim).or_else(in_body)?;

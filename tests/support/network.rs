@@ -102,6 +102,10 @@ impl Proxy {
         Self { listening, known }
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.listening.address
+    }
+
     /// With `user:password@`, if any.
     pub(crate) fn url(&self, login: &str) -> String {
         format!("http://{login}{}", self.listening.address)
@@ -142,7 +146,9 @@ async fn forward(mut client: TcpStream, known: &Known) -> std::io::Result<()> {
         client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await?;
     } else {
         // One request a connection: the next one's line would have to be changed as well.
-        server.write_all(format!("{method} {path} HTTP/1.1\r\nconnection: close\r\n{fields}").as_bytes()).await?;
+        server
+            .write_all(format!("{method} {path} HTTP/1.1\r\nconnection: close\r\n{fields}").as_bytes())
+            .await?;
     }
     copy_bidirectional(&mut client, &mut server).await.map(drop)
 }
