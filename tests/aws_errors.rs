@@ -48,7 +48,7 @@ async fn no_network_is_one_sentence_with_host_and_remedy() {
     let place = Place::new("endpoint = \"https://127.0.0.1:1\"").await;
     let said = place.check(&[]);
     let wanted = "cannot be listed: list s3://logs/AWSLogs/: network: cannot connect to 127.0.0.1:1: Connection refused (os error \
-                  111); look at region, endpoint and the network (DNS, routes, an S3 gateway endpoint), or set HTTPS_PROXY \
+                  111); look at region, endpoint and the network (DNS, routes, VPC endpoints), or set HTTPS_PROXY \
                   where a proxy is the way out";
     assert_eq!(line(&said), wanted);
     let host = format!("{}.invalid", "x".repeat(64));
@@ -82,6 +82,23 @@ async fn a_proxy_that_is_away_or_refuses_is_named() {
     let wanted =
         format!("store.corp.invalid:9000 through the proxy {} (HTTP_PROXY): HTTP 403", proxy.url(""));
     assert!(line(&said).contains(&wanted), "{said}");
+}
+
+#[tokio::test]
+async fn sts_that_cannot_be_reached_is_named_with_its_proxy() {
+    let place = Place::new("").await;
+    std::fs::write(place.path().join("token"), "token").unwrap();
+    let token = place.path().join("token").display().to_string();
+    let said = place.check(&[
+        ("AWS_ACCESS_KEY_ID", ""),
+        ("AWS_SECRET_ACCESS_KEY", ""),
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", &token),
+        ("AWS_ROLE_ARN", "arn:aws:iam::111111111111:role/r"),
+        ("HTTPS_PROXY", "http://127.0.0.1:1"),
+    ]);
+    let wanted = "denied: AWS credentials cannot be loaded: cannot connect to the proxy http://127.0.0.1:1 (HTTPS_PROXY) on \
+                  the way to sts.eu-central-1.amazonaws.com: Connection refused (os error 111); look at HTTPS_PROXY";
+    assert!(line(&said).ends_with(wanted), "{said}");
 }
 
 #[tokio::test]

@@ -236,9 +236,9 @@ mod tests {
     use super::*;
 
     fn read(vars: &[(&str, &str)], files: &[(&str, &str)]) -> Result<Environment, String> {
-        let read = Environment::read(&Env::from_slice(vars), &Fs::from_slice(files));
+        let (env, fs) = (Env::from_slice(vars), Fs::from_slice(files));
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(read).map_err(|error| error.to_string())
+        runtime.block_on(Environment::read(&env, &fs)).map_err(|error| error.to_string())
     }
 
     fn way(vars: &[(&str, &str)], url: &str) -> Option<String> {

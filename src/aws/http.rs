@@ -232,7 +232,7 @@ fn sentence(error: &(dyn Error + 'static), is_timeout: bool, route: &Route, bund
         (format!("the proxy {proxy} ({variable}) on the way to {host}"), format!("look at {variable}"))
     });
     let (reached, remedy) = by_proxy.unwrap_or_else(|| {
-        let remedy = "look at region, endpoint and the network (DNS, routes, an S3 gateway endpoint), or set HTTPS_PROXY \
+        let remedy = "look at region, endpoint and the network (DNS, routes, VPC endpoints), or set HTTPS_PROXY \
                       where a proxy is the way out";
         (host.clone(), remedy.to_owned())
     });

@@ -398,6 +398,7 @@ mod tests {
             // Nobody listens there, and nobody is asked.
             endpoint: Some("http://127.0.0.1:1".to_owned()),
             path_style: true,
+            request_payer: false,
             observer: Arc::new(move |event| {
                 if let Event::StoreRequest { failure, .. } = event {
                     seen.lock().unwrap().push(*failure);
