@@ -414,6 +414,18 @@ async fn a_switch_with_a_value_of_its_own_is_a_warning() {
 }
 
 #[tokio::test]
+async fn a_checksum_of_parts_is_no_line_of_the_log() {
+    use crate::support::s3::Fault;
+    let place = Place::new("").await;
+    place.configure(&format!("endpoint = \"{}\"", place.server.url()));
+    place.server.set_fault(|request| (!request.key.is_empty()).then_some(Fault::ChecksumOfParts));
+    let before = place.server.requests(Operation::Get);
+    let said = place.check(&[]);
+    assert!(place.server.requests(Operation::Get) > before && said.contains("vpcflowlogs"), "{said}");
+    assert!(!said.contains("part-level") && !said.contains("WARN"), "{said}");
+}
+
+#[tokio::test]
 async fn who_asks_a_requester_pays_bucket_pays() {
     use crate::support::s3::Fault;
     let place = Place::new("").await;

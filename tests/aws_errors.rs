@@ -76,6 +76,14 @@ async fn a_proxy_that_is_away_or_refuses_is_named() {
         proxy.url("")
     );
     assert!(line(&said).ends_with(&wanted), "{said}");
+    // The library knows IPv6 addresses only with their brackets, which is not how certificates have them.
+    let behind = Proxy::start(&[("[fd00::1]:9000", place.server.address())]);
+    place.configure("endpoint = \"https://[fd00::1]:9000\"");
+    let said = place.check(&[("HTTPS_PROXY", &behind.url(""))]);
+    assert!(
+        line(&said).contains("[fd00::1]:9000 cannot be asked over TLS through the proxy http://127"),
+        "{said}"
+    );
     // Without TLS the refusal is an answer.
     place.configure("endpoint = \"http://store.corp.invalid:9000\"");
     let said = place.check(&[("HTTP_PROXY", &proxy.url(""))]);

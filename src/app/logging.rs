@@ -18,13 +18,13 @@ use tracing_subscriber::{
 };
 
 pub use crate::cli::{LogFormat, LogLevel};
-use crate::{aws, limits};
+use crate::{aws, limits, store::s3::PART_CHECKSUM_LOG};
 
 /// Writes what is queued when it is dropped, as far as that is possible at once.
 pub struct LogGuard(#[allow(dead_code, reason = "held for its drop")] WorkerGuard);
 
-/// Starts logging for the whole process, as long as the guard is kept. Of the libraries only warnings are shown, and those
-/// of credentials with debug.
+/// Starts logging for the whole process, as long as the guard is kept. Of the libraries only warnings are shown, and some
+/// of the SDK's, which the program says better or need not say, with debug only.
 pub fn start(level: LogLevel, format: LogFormat) -> LogGuard {
     let own = match level {
         LogLevel::Error => Level::ERROR,
@@ -33,10 +33,11 @@ pub fn start(level: LogLevel, format: LogFormat) -> LogGuard {
         LogLevel::Debug => Level::DEBUG,
         LogLevel::Trace => Level::TRACE,
     };
-    let credentials = if own >= Level::DEBUG { Level::WARN } else { Level::ERROR };
+    let quiet = if own >= Level::DEBUG { Level::WARN } else { Level::ERROR };
     let filter = Targets::new()
         .with_default(own.min(Level::WARN))
-        .with_targets(aws::CREDENTIALS_LOG.map(|target| (target, credentials)))
+        .with_targets(aws::CREDENTIALS_LOG.map(|target| (target, quiet)))
+        .with_target(PART_CHECKSUM_LOG, quiet)
         .with_target("flowcost_exporter", own);
     let (writer, guard) = NonBlockingBuilder::default()
         .buffered_lines_limit(limits::LOG_LINES)

@@ -217,6 +217,12 @@ fn sentence(error: &(dyn Error + 'static), is_timeout: bool, route: &Route, bund
                  NO_PROXY where the way without the proxy is open"
             );
         }
+        if has("invalid server name") {
+            return format!(
+                "{host} cannot be asked over TLS through the proxy {proxy} ({variable}): give it a name, or name it in \
+                 NO_PROXY where the way without the proxy is open"
+            );
+        }
     }
     if has("invalid peer certificate") {
         let believed = match bundle {

@@ -37,6 +37,10 @@ use crate::{
     model::{Listed, ObjectId},
 };
 
+/// The target of a warning of the SDK about each object whose checksum is one of checksums of its parts: it cannot be
+/// compared, nothing is wrong, and every object of a bucket may be like that.
+pub const PART_CHECKSUM_LOG: &str = "aws_sdk_s3::http_response_checksum";
+
 /// What there is to know about a bucket before the first request.
 pub struct S3Options {
     /// Name of the source, for events.

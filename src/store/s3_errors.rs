@@ -49,13 +49,19 @@ pub(super) fn check_headers(
     Ok(())
 }
 
-/// Whether the store sent a checksum of the whole object, which the SDK compares at the end of the body.
+/// Whether the store sent a checksum of the whole object, which the SDK compares at the end of the body. One of the
+/// checksums of its parts (`...-3`), as multipart uploads leave it, is not compared.
 pub(super) fn has_checksum(output: &GetObjectOutput) -> bool {
-    output.checksum_crc32().is_some()
-        || output.checksum_crc32_c().is_some()
-        || output.checksum_crc64_nvme().is_some()
-        || output.checksum_sha1().is_some()
-        || output.checksum_sha256().is_some()
+    [
+        output.checksum_crc32(),
+        output.checksum_crc32_c(),
+        output.checksum_crc64_nvme(),
+        output.checksum_sha1(),
+        output.checksum_sha256(),
+    ]
+    .into_iter()
+    .flatten()
+    .any(|checksum| !checksum.contains('-'))
 }
 
 /// What an error of the SDK means.

@@ -96,6 +96,8 @@ pub(crate) enum Fault {
     Answer(u16, String),
     /// 301 PermanentRedirect, which names the region of the bucket.
     Moved(&'static str),
+    /// A checksum of the checksums of three parts, as multipart uploads leave it.
+    ChecksumOfParts,
     /// The connection breaks after n bytes of the body.
     ResetMidBody(usize),
     /// The connection breaks before any answer.
@@ -427,6 +429,12 @@ fn spoiled(fault: Fault, answer: Response<Bytes>) -> Response<Body> {
             head.headers.insert(header::CONTENT_LENGTH, announced.into());
             // A body that ends too early would make hyper keep the headers back.
             first(length).chain(stream::pending()).boxed()
+        }
+        Fault::ChecksumOfParts => {
+            let headers = &mut head.headers;
+            headers.remove("x-amz-checksum-crc64nvme");
+            headers.insert("x-amz-checksum-crc32", "i9aeUg==-3".parse().unwrap());
+            first(length).boxed()
         }
         Fault::FlipByte(n) => {
             let mut content = content.to_vec();
