@@ -8,6 +8,7 @@ use crate::{
     limits,
     model::{Charge, IgnoreReason, ObjectId, Quarantine, Remark, Timestamp},
     store::{FailureReason, Operation},
+    topology::IpRangesDifference,
 };
 
 /// Takes every event. The composition root gives one that logs and counts.
@@ -142,6 +143,15 @@ pub enum Event {
     ConfigReloaded,
     /// The configuration was read again and cannot be used; the one before stays in force.
     ConfigReloadFailed { error: String },
+    /// The file of `aws.ip_ranges` was replaced, and holds for objects that are read from here on.
+    IpRangesReplaced {
+        path: PathBuf,
+        created: Option<String>,
+        networks: usize,
+        difference: IpRangesDifference,
+    },
+    /// The file of `aws.ip_ranges` was replaced by one that cannot be used. Told once for each reason.
+    IpRangesKept { path: PathBuf, error: String },
     /// The web server's certificates were replaced on the disk, and new connections get the new ones.
     CertificatesReloaded,
     /// The web server's certificates were replaced on the disk by some that cannot be used.
@@ -271,6 +281,17 @@ impl Event {
             Self::ConfigReloaded => info!("configuration reloaded"),
             Self::ConfigReloadFailed { error } => {
                 error!(%error, "configuration not reloaded, the one before stays in force");
+            }
+            Self::IpRangesReplaced { path, created, networks, difference } => {
+                let IpRangesDifference { added, removed, changed } = difference;
+                let path = path.display();
+                info!(
+                    %path, created, networks, added, removed, changed,
+                    "aws.ip_ranges was replaced: objects read from now on are judged by it"
+                );
+            }
+            Self::IpRangesKept { path, error } => {
+                warn!(path = %path.display(), %error, "aws.ip_ranges on the disk cannot be used, the one before stays in force");
             }
             Self::CertificatesReloaded => info!("certificates reloaded"),
             Self::CertificatesKept { error } => {

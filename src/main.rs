@@ -145,6 +145,13 @@ fn export_history(flags: &Flags, args: &ExportHistoryArgs) -> Result<(), Failure
     match history::export(&config, args, app::system_clock().now(), out) {
         Ok(done) if done.hours.is_empty() => tracing::warn!("no closed hour in this range, nothing exported"),
         Ok(done) => {
+            for source in &done.unsettled {
+                tracing::warn!(
+                    %source,
+                    "this source has not settled all of these hours, and they are older than ingest.lookback: what it \
+                     still brings for them will be missing"
+                );
+            }
             let (from, to) = (done.hours.start.start(), done.hours.end.start());
             tracing::info!(%from, %to, series = done.series, samples = done.samples, "history exported");
         }

@@ -189,8 +189,10 @@ fn job(config: &Config, args: &RecountArgs, now: Timestamp) -> Result<Job, Failu
                 // Meant is the one that was begun, though more hours have settled since.
                 Some(hours) => hours.end,
                 None => {
-                    let closed = reader.closed_hours(&sources, now).map_err(RecountError::from)?;
-                    closed.ok_or(RecountError::NotReady)?.end
+                    let closed = reader
+                        .closed_hours(&sources, config.ingest.lookback, now)
+                        .map_err(RecountError::from)?;
+                    closed.ok_or(RecountError::NotReady)?.hours.end
                 }
             }
         }
@@ -202,6 +204,7 @@ fn job(config: &Config, args: &RecountArgs, now: Timestamp) -> Result<Job, Failu
             hours: start..end.max(start),
             prices,
             classifier: config.fingerprint(),
+            lookback: config.ingest.lookback,
             sources,
             series_limit: config.limits.series,
         },

@@ -178,6 +178,9 @@ proptest! {
         for (hours_ago, number) in added {
             bucket.put(&World::key(222_222_222_222, hours_ago, number), world.content(hours_ago, number));
         }
+        // Both are heard until now, or hours were not settled.
+        world.put(OPS, 0, 64);
+        bucket.put(&World::key(222_222_222_222, 0, 164), world.content(0, 164));
         world.add_source(&bucket);
         run(&world, 1);
         // After some days everything is sealed and known by its hashes only.
@@ -240,6 +243,42 @@ fn what_is_counted_meanwhile_is_in_it_and_the_writer_goes_on() {
     change_rules(&mut fresh);
     run(&fresh, 1);
     assert_eq!(rows(&world.state(), 3..25), rows(&fresh.state(), 3..25));
+}
+
+#[test]
+fn what_is_counted_and_replaced_meanwhile_is_found_by_the_next_run() {
+    let mut world = old((0..40).map(|n| (i64::from(n) / 2, n)));
+    change_rules(&mut world);
+    run(&world, 1);
+    let key = World::key(OPS, 7, 300);
+    let mut late = 0;
+    let mut tell = |step| match step {
+        Step::Begun => {
+            // Outside of the runtime that calls.
+            let beside = || std::thread::scope(|scope| scope.spawn(|| run(&world, 1)).join().unwrap());
+            world.put(OPS, 7, 300);
+            beside();
+            world.bucket.put(&key, world.content(7, 301));
+            beside();
+        }
+        Step::Late(objects) => late += objects,
+        _ => {}
+    };
+    // What was counted cannot be read any more, and what is there now was not counted.
+    let Err(Failure::Ledger(RecountError::UnderWay { .. })) = world.recount(&world.job(3..25), &mut tell)
+    else {
+        panic!("it was read as if it were what was counted")
+    };
+    assert_eq!(late, 0);
+    let before = rows(&world.state(), 3..25);
+    let Err(Failure::Refused { problems }) = world.recount(&world.job(3..25), &mut |_| {}) else {
+        panic!("nothing stood against it")
+    };
+    let text = problems.to_string();
+    assert!(text.contains(&format!("{key} was replaced")), "{text}");
+    let job = flowcost_exporter::recount::Job { skip_hours: true, ..world.job(3..25) };
+    world.recount(&job, &mut |_| {}).unwrap();
+    assert_eq!(rows(&world.state(), 3..25), before, "a day around it stays");
 }
 
 /// What the file says while a writer has it.

@@ -5,6 +5,7 @@
 //! worse than none.
 
 mod certificates;
+mod ip_ranges;
 mod logging;
 mod parts;
 mod reload;
@@ -267,7 +268,9 @@ pub async fn run_with(
         let shutdown = async move { stop.cancelled().await };
         tokio::spawn(expose::serve(listeners, site, expose::Bounds::default(), shutdown))
     };
+    let mut ranges = ip_ranges::Watch::default();
     let died = loop {
+        let (file, poll) = (running.config.aws.ip_ranges.as_ref(), running.config.ingest.poll_interval);
         // It is away only while a reload replaces it.
         let Some(ingest) = &mut running.ingest else { break None };
         let (answer, load) = tokio::select! {
@@ -275,9 +278,16 @@ pub async fn run_with(
             ended = &mut ingest.task => break (!stop.is_cancelled()).then(|| dead("ingest loop", ended)),
             ended = &mut server => break Some(dead("web server", ended)),
             request = Reloads::next(&mut reloads) => request,
+            found = ranges.next(file.map(|file| &*file.path), poll) => {
+                running.take_ranges(&mut ranges, found).await;
+                continue;
+            }
         };
         let outcome = match running.reload(load).await {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                ranges = ip_ranges::Watch::default();
+                Ok(())
+            }
             Err(ReloadError::Kept(error)) => Err(error),
             Err(ReloadError::Fatal(error)) => break Some(error),
         };
@@ -333,6 +343,7 @@ async fn begin(
         Arc::new(move |snapshot| exposition.publish(snapshot))
     };
     let sources = parts::sources(&config, &observer).await;
+    let classifiers = parts::classifiers(&sources);
     let ledger = SharedLedger::new(ledger);
     let pipeline = Pipeline::new(
         parts::settings(&config),
@@ -344,7 +355,7 @@ async fn begin(
         clock.clone(),
     );
     let ingest = Some(Ingest::start(pipeline, &stop));
-    Ok(Some(Running { config, ledger, exposition, web, observer, clock, stop, ingest }))
+    Ok(Some(Running { config, ledger, exposition, web, observer, clock, stop, classifiers, ingest }))
 }
 
 /// One line on what is about to run.

@@ -13,7 +13,7 @@ use crate::{
     ledger::{self, Ledger},
     model::{NanoUsd, Timestamp},
     pipeline::Settings,
-    reader,
+    reader::{self, SharedClassifier},
     store::{
         ObjectStore, Patience,
         local::LocalStore,
@@ -46,11 +46,20 @@ pub(super) async fn sources(config: &Config, observer: &Observer) -> Vec<reader:
 
 /// One source as it is read. Makes no request yet.
 pub(crate) async fn source(config: &Config, source: &SourceConfig, observer: Observer) -> reader::Source {
-    let (rules, prices) = (config.rules.clone(), config.prices.clone());
     reader::Source {
         discovery: Discovery::new(source_spec(source), store(source, observer).await),
-        classifier: Arc::new(Classifier::new(rules, &source.scope(), prices, config.ip_ranges())),
+        classifier: SharedClassifier::new(classifier(config, source)),
     }
+}
+
+/// The classifiers of the sources, which can be replaced while these are read.
+pub(super) fn classifiers(sources: &[reader::Source]) -> Vec<SharedClassifier> {
+    sources.iter().map(|source| source.classifier.clone()).collect()
+}
+
+/// What the records of a source mean.
+pub(super) fn classifier(config: &Config, source: &SourceConfig) -> Classifier {
+    Classifier::new(config.rules.clone(), &source.scope(), config.prices.clone(), config.ip_ranges())
 }
 
 async fn store(source: &SourceConfig, observer: Observer) -> Arc<dyn ObjectStore> {

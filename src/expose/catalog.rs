@@ -421,7 +421,8 @@ pub const READY: Metric = gauge(
 pub const RELOAD_SUCCESSFUL: Metric = gauge(
     "flowcost_config_last_reload_successful",
     "",
-    "1 if the last attempt to load the configuration succeeded, else 0: then the one before it is still in force.",
+    "1 if the last attempt to load the configuration succeeded, and the file of aws.ip_ranges on the disk can be used, else \
+     0: then what was before is still in force.",
 );
 /// Age of the configuration.
 pub const RELOAD_SUCCESS: Metric = gauge(

@@ -59,7 +59,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 pub use error::{Cause, Holder, LedgerError, OpenError};
 pub use objects::Unchanged;
 pub use quarantine::QuarantinedObject;
-pub use query::{Amounts, HistorySeries, HourRow, LedgerReader, Measure, Sum, Sums, Table};
+pub use query::{Amounts, ClosedHours, HistorySeries, HourRow, LedgerReader, Measure, Sum, Sums, Table};
 pub use recount::{
     Change, Finding, Finish, Recount, RecountError, RecountObjects, RecountPrices, RecountWish, Recounted,
 };

@@ -130,6 +130,20 @@ impl Ledger {
     }
 }
 
+impl Ledger {
+    /// Notes that the rules have changed, where nothing else of the configuration has. `false`: these were noted.
+    ///
+    /// # Errors
+    /// When SQLite cannot read or write.
+    pub fn note_classifier(&mut self, fingerprint: &str) -> Result<bool, LedgerError> {
+        const ACTION: &str = "note a change of the rules";
+        let transaction = self.durable(ACTION)?;
+        let changed = note_classifier(&transaction, fingerprint).map_err(while_doing(ACTION))?;
+        transaction.commit().map_err(while_doing(ACTION))?;
+        Ok(changed)
+    }
+}
+
 fn named(sources: &BTreeMap<Arc<str>, i64>, id: i64) -> Option<Arc<str>> {
     sources.iter().find(|(_, other)| **other == id).map(|(name, _)| name.clone())
 }
@@ -347,12 +361,13 @@ fn note_configuration(
     for price in &options.prices {
         note_price(conn, price, now)?;
     }
-    let classifier: String = conn.query_row("SELECT classifier FROM state", [], |row| row.get(0))?;
-    let changed = classifier != options.classifier_fingerprint;
-    if changed {
-        conn.execute("UPDATE state SET classifier = ?", [&options.classifier_fingerprint])?;
-    }
-    Ok((sources, changed))
+    Ok((sources, note_classifier(conn, &options.classifier_fingerprint)?))
+}
+
+/// Whether the rules are others than before.
+fn note_classifier(conn: &Connection, fingerprint: &str) -> rusqlite::Result<bool> {
+    let changed = "UPDATE state SET classifier = ?1 WHERE classifier != ?1";
+    Ok(conn.execute(changed, [fingerprint])? > 0)
 }
 
 /// Appends a price when it is not the one that was in force.

@@ -11,7 +11,11 @@ mod decoders;
 #[cfg(test)]
 mod tests;
 
-use std::{any::Any, ops::ControlFlow, sync::Arc};
+use std::{
+    any::Any,
+    ops::ControlFlow,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
@@ -43,7 +47,29 @@ pub struct Source {
     /// Where its objects are, and how they are found.
     pub discovery: Discovery,
     /// How its records are judged.
-    pub classifier: Arc<Classifier>,
+    pub classifier: SharedClassifier,
+}
+
+/// The classifier of a source, which another one can replace between two objects: an object keeps the one that its
+/// decoding began with.
+#[derive(Clone)]
+pub struct SharedClassifier(Arc<RwLock<Arc<Classifier>>>);
+
+impl SharedClassifier {
+    /// Begins with this one.
+    pub fn new(classifier: impl Into<Arc<Classifier>>) -> Self {
+        Self(Arc::new(RwLock::new(classifier.into())))
+    }
+
+    /// The one in force.
+    pub fn current(&self) -> Arc<Classifier> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts another one in force, for objects whose decoding has not begun.
+    pub fn replace(&self, classifier: Classifier) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(classifier);
+    }
 }
 
 /// Reads the objects of all sources.
@@ -138,7 +164,7 @@ impl Opened<'_> {
         fold: impl FnOnce(Object<'_>) -> T + Send + 'static,
     ) -> Result<Read<T>, Unread> {
         let Fetched { input, bytes_fetched, parts } = self.fetched;
-        let (origin, classifier) = (self.origin, Arc::clone(&self.source.classifier));
+        let (origin, classifier) = (self.origin, self.source.classifier.current());
         let folding = self
             .reader
             .decoders

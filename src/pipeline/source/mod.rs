@@ -76,7 +76,7 @@ impl Source {
     }
 
     pub(super) fn classifier(&self) -> Arc<Classifier> {
-        self.logs.classifier.clone()
+        self.logs.classifier.current()
     }
 
     pub(super) fn scan_all_next(&mut self) {
