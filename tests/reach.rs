@@ -160,7 +160,7 @@ const FIELDS: &str = "interface-id instance-id srcaddr dstaddr pkt-srcaddr pkt-d
 /// The lines of configuration that the answer has, without the indentation.
 fn toml_of(text: &str) -> String {
     let begin = text.find("to mend it, in the configuration:\n").unwrap_or_else(|| panic!("{text}"));
-    let lines = text[begin..].lines().skip(1).take_while(|line| line.starts_with("    "));
+    let lines = text[begin..].lines().filter(|line| line.starts_with("    "));
     lines.map(|line| line.trim_start().to_owned() + "\n").collect()
 }
 
@@ -203,12 +203,25 @@ fn what_it_says_to_write_makes_the_traffic_known() {
     }
     assert_eq!(
         text.lines().last(),
-        Some("verdict: 40.0 % of bytes known; 60.0 % have an end without a zone")
+        Some(
+            "verdict: 40.0 % of bytes known; 60.0 % have an end without a zone, 2 things to mend above, 1 suggestion above"
+        )
     );
 
     add_to_config(&dir, &toml_of(&text));
     let (output, text) = reach(&dir);
     assert_eq!(output.status.code(), Some(0), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    // A name for a port is nothing that is wrong.
+    assert_eq!(
+        text.lines().last(),
+        Some("verdict: 100.0 % of bytes known; nothing to mend, 1 suggestion above")
+    );
+    assert!(
+        !text.contains("to mend it") && text.contains("  suggestions for the configuration:\n"),
+        "{text}"
+    );
+    add_to_config(&dir, "[[port_group]]\nname = \"web\"\nports = [443]\n");
+    let (_, text) = reach(&dir);
     assert_eq!(text.lines().last(), Some("verdict: 100.0 % of bytes known; nothing to mend"));
 }
 
@@ -237,7 +250,8 @@ fn a_silent_zone_a_forwarder_and_a_nat_gateway_are_named_with_what_to_write() {
     write_text(&dir.path().join("logs"), "00000000", &lines);
     let (output, text) = reach(&dir);
     for line in [
-        "AZ ids of the logs are not used, because one zone has none; in [[zone]] \"a\"\n    az_id = \"use1-az1\"\n",
+        "    # AZ ids of the logs are not used, because one zone has none;\n    # in place of [[zone]] \"a\"\n    [[zone]]\n    \
+         name = \"a\"\n    az_id = \"use1-az1\"\n    cidrs = [\"10.0.1.0/24\"]\n",
         "eni-f records packets of other hosts",
         "    [[forwarder]]\n    name = \"eni-f\"\n    interface_ids = [\"eni-f\"]\n",
         "    [[nat_gateway]]\n    name = \"eni-9\"\n    interface_ids = [\"eni-9\"]\n    zone = \"a\"\n",

@@ -109,6 +109,9 @@ pub fn demo(
     say: &dyn Fn(&str),
 ) -> Result<(), AppError> {
     let clock = system_clock();
+    // Before anything is written: an address that is taken must not leave a folder. Its own is the only one.
+    let runtime = runtime(1)?;
+    let listeners = runtime.block_on(bind(listen))?;
     if let Some(history) = history {
         say(&format!("Writing the flow logs of {} days...\n", history.as_secs() / 86_400));
     }
@@ -116,10 +119,8 @@ pub fn demo(
     demo.note.iter().for_each(|note| say(note));
     let dir = demo.dir.clone();
     let config = Config::parse("the demo's configuration", &demo.config_toml, &[])?;
-    let runtime = runtime(local_folders(&config))?;
     let result = runtime.block_on(async {
         let stop = stop_on_signals()?;
-        let listeners = bind(listen).await?;
         if let Some(address) = addresses(&listeners).next() {
             say(&demo::banner(address, &demo.dir));
         }

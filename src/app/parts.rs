@@ -1,6 +1,9 @@
 //! From the configuration to the parts: what each stage needs to know of it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use crate::{
     accumulate::DigestLimits,
@@ -11,7 +14,7 @@ use crate::{
     event::{Event, Observer},
     expose::{self, BuildInfo, SourceInfo, Static},
     ledger::{self, Ledger},
-    model::{NanoUsd, Timestamp},
+    model::{Charge, NanoUsd, Timestamp},
     pipeline::Settings,
     reader::{self, SharedClassifier},
     store::{
@@ -118,14 +121,7 @@ pub(super) fn ledger_options(config: &Config) -> ledger::Options {
         series_limit: config.limits.series,
         sources: ledger_sources(config),
         classifier_fingerprint: config.fingerprint(),
-        prices: prices(config)
-            .into_iter()
-            .map(|((charge, region), price)| ledger::PriceInForce {
-                aws_region: region.to_string(),
-                charge,
-                price,
-            })
-            .collect(),
+        prices: noted_prices(config),
     }
 }
 
@@ -162,7 +158,23 @@ fn info(source: &SourceConfig) -> SourceInfo {
     SourceInfo { url: source.url.clone(), region: source.region.clone(), filters: source.filters() }
 }
 
-type Prices = BTreeMap<(crate::model::Charge, Arc<str>), crate::model::Price>;
+type Prices = BTreeMap<(Charge, Arc<str>), crate::model::Price>;
+
+/// Every charge in the sources' regions with its price, which may have gone since it was last noted.
+fn noted_prices(config: &Config) -> Vec<ledger::PriceInForce> {
+    let prices = prices(config);
+    let regions: BTreeSet<&str> = config.sources.iter().flat_map(SourceConfig::known_regions).collect();
+    let of = |region: &str| {
+        let region: Arc<str> = region.into();
+        let noted = Charge::ALL.map(|charge| ledger::PriceInForce {
+            aws_region: region.to_string(),
+            charge,
+            price: prices.get(&(charge, region.clone())).copied(),
+        });
+        noted.into_iter()
+    };
+    regions.into_iter().flat_map(of).collect()
+}
 
 /// The prices that the sources' regions have.
 fn prices(config: &Config) -> Prices {
@@ -178,7 +190,6 @@ fn prices(config: &Config) -> Prices {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Charge;
 
     #[test]
     fn a_start_that_is_not_where_the_state_began_is_told() {
@@ -221,5 +232,8 @@ mod tests {
         let rest: Vec<Charge> = Charge::ALL.into_iter().filter(|charge| !without.contains(charge)).collect();
         assert_eq!(of("us-east-1"), rest);
         assert_eq!(prices.len(), 1 + rest.len(), "no other regions");
+        let noted = noted_prices(&config);
+        assert_eq!(noted.len(), 2 * Charge::COUNT, "those too that have none");
+        assert_eq!(noted.iter().filter(|one| one.price.is_some()).count(), prices.len());
     }
 }

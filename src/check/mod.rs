@@ -6,6 +6,7 @@
 mod advice;
 mod filters;
 mod json;
+mod mends;
 mod sample;
 
 use std::{
@@ -61,12 +62,13 @@ async fn ask(config: &Config, now: Timestamp) -> Reach {
     let limits = Limits { concurrency: config.ingest.concurrency, object_bytes: config.limits.object_bytes };
     let reader = Reader::new(limits);
     let mut all = Sample::default();
+    let mut told = advice::Told::default();
     let mut unread = 0;
     let mut sources = Vec::new();
     for source in &config.sources {
         let _ = writeln!(text, "source \"{}\" {}", source.name, source.url);
         let (mut said, mut sample) = (String::new(), Sample::default());
-        let reached = reach_source(config, &reader, source, now, (&mut said, &mut sample)).await;
+        let reached = reach_source(config, &reader, source, now, (&mut said, &mut sample, &mut told)).await;
         sources.push(json::source(source, &said, reached.as_ref().err(), &sample, &config.rules));
         if let Err(problem) = reached {
             let _ = writeln!(said, "{problem}");
@@ -77,7 +79,7 @@ async fn ask(config: &Config, now: Timestamp) -> Reach {
             let _ = writeln!(text, "  {line}");
         }
     }
-    let (verdict, ok) = advice::verdict(&all, unread);
+    let (verdict, ok) = advice::verdict(&all, unread, &told);
     text.push_str(&verdict);
     let json = json!({ "ok": ok, "verdict": verdict.trim_end(), "sources": sources });
     Reach { text, json, ok }
@@ -89,7 +91,7 @@ async fn reach_source(
     reader: &Reader,
     source: &SourceConfig,
     now: Timestamp,
-    (text, sample): (&mut String, &mut Sample),
+    (text, sample, told): (&mut String, &mut Sample, &mut advice::Told),
 ) -> Result<(), String> {
     let mut logs = app::source(config, source, Arc::new(|_| {})).await;
     let discovery = &mut logs.discovery;
@@ -155,7 +157,7 @@ async fn reach_source(
         }
     }
     *sample = read_sample(decoding, reader, &logs, source, chosen).await;
-    advice::write(text, sample, &config.rules);
+    advice::write(text, sample, &config.rules, told);
     if unreadable > 0 { Err(format!("{unreadable} of what was opened cannot be read")) } else { Ok(()) }
 }
 

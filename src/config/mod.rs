@@ -11,6 +11,7 @@ mod gateways;
 mod places;
 mod prices;
 mod problems;
+mod quoted;
 mod raw;
 mod remarks;
 mod scope;
@@ -33,6 +34,7 @@ use std::{
 
 pub use fingerprint::fingerprint;
 pub use problems::{ConfigError, Problem};
+pub(crate) use quoted::quoted;
 pub use raw::ENV_PREFIX;
 pub(crate) use scope::few;
 pub use web::WebConfig;

@@ -109,8 +109,8 @@ pub struct PriceInForce {
     pub aws_region: String,
     /// For what.
     pub charge: Charge,
-    /// How much.
-    pub price: Price,
+    /// How much; `None`: nothing.
+    pub price: Option<Price>,
 }
 
 /// What was found in the state file.

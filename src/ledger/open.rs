@@ -370,11 +370,10 @@ fn note_classifier(conn: &Connection, fingerprint: &str) -> rusqlite::Result<boo
     Ok(conn.execute(changed, [fingerprint])? > 0)
 }
 
-/// Appends a price when it is not the one that was in force.
+/// Appends a price when it is not the one that was in force, and that there is none any more.
 fn note_price(conn: &Connection, price: &PriceInForce, now: Timestamp) -> rusqlite::Result<()> {
     let PriceInForce { aws_region, charge, price } = price;
     let charge: i64 = charge.code();
-    let wanted = (Some(stored(price.per_gigabyte.0)), stored(price.unit.bytes()));
     let last: Option<(Option<i64>, i64)> = conn
         .query_row(
             "SELECT nano_usd_per_gigabyte, gigabyte_bytes FROM price
@@ -383,6 +382,11 @@ fn note_price(conn: &Connection, price: &PriceInForce, now: Timestamp) -> rusqli
             |row| Ok((row.get(0)?, row.get(1)?)),
         )
         .optional()?;
+    let wanted = match (price, last) {
+        (Some(price), _) => (Some(stored(price.per_gigabyte.0)), stored(price.unit.bytes())),
+        (None, Some((Some(_), unit))) => (None, unit),
+        (None, _) => return Ok(()),
+    };
     if last != Some(wanted) {
         conn.execute(
             "INSERT INTO price (aws_region, charge_id, since, nano_usd_per_gigabyte, gigabyte_bytes)

@@ -134,6 +134,12 @@ impl LedgerReader {
         closed().map_err(|error| self.failed(error))
     }
 
+    /// Returns the first moment whose hours are kept; those before are only in the totals.
+    pub fn kept_from(&self) -> Result<Option<Timestamp>, OpenError> {
+        let sql = "SELECT folded_before FROM state";
+        self.conn.query_row(sql, [], |row| load::moment(row, 0)).map_err(|error| self.failed(error))
+    }
+
     fn first_hour(&self) -> rusqlite::Result<Option<Hour>> {
         let sql = "SELECT min(hour) FROM (SELECT min(hour) AS hour FROM traffic_hour
             UNION ALL SELECT min(hour) FROM charge_hour)";
