@@ -262,6 +262,15 @@ fn a_silent_zone_a_forwarder_and_a_nat_gateway_are_named_with_what_to_write() {
         assert!(text.contains(line), "no {line:?} in {text}");
     }
     assert_eq!(output.status.code(), Some(0), "{text}");
+    // All of it can be pasted, the zone in place of the one that is there.
+    let file = dir.path().join("flowcost.toml");
+    let before = std::fs::read_to_string(&file).unwrap();
+    let rest = before.replace("[[zone]]\nname = \"a\"\ncidrs = [\"10.0.1.0/24\"]\n", "");
+    std::fs::write(&file, rest + &toml_of(&text)).unwrap();
+    let (output, pasted) = reach(&dir);
+    assert_eq!(output.status.code(), Some(0), "{pasted}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(!pasted.contains("AZ ids of the logs are not used"), "{pasted}");
+    std::fs::write(&file, before).unwrap();
     // One that is known by its addresses needs no entry.
     add_to_config(
         &dir,

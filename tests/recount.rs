@@ -14,7 +14,7 @@ use std::{
 use flowcost_exporter::{
     event::Observer,
     ledger::{Ledger, Measure, RecountError, RecountPrices, Table},
-    model::{Charge, Hour, Snapshot},
+    model::{Charge, Hour, Snapshot, Timestamp},
     recount::{Failure, Step},
     store::FailureReason,
 };
@@ -267,7 +267,7 @@ fn what_is_counted_and_replaced_meanwhile_is_found_by_the_next_run() {
     // What was counted cannot be read any more, and what is there now was not counted.
     let Err(Failure::Ledger(RecountError::UnderWay { .. })) = world.recount(&world.job(3..25), &mut tell)
     else {
-        panic!("it was read as if it were what was counted")
+        panic!("what is there now is not what was counted")
     };
     assert_eq!(late, 0);
     let before = rows(&world.state(), 3..25);
@@ -464,4 +464,18 @@ fn the_command_beside_a_running_exporter_is_killed_and_ends_right() {
     let until = |state: &Path| rows(state, (NOON - to) / 3600..1_000_000);
     assert_eq!(until(&site.state()), until(&site.path("fresh.db")));
     assert!(until(&site.state()).iter().any(|row| row.contains("names")));
+
+    // A dry run goes as far back as it can, and says so; a recount is refused.
+    conn.execute("UPDATE state SET folded_before = ?", [to - 7200]).unwrap();
+    let dry = command().args(["--dry-run", "--to"]).arg(Timestamp(to).to_string()).output().unwrap();
+    let text = String::from_utf8_lossy(&dry.stdout).into_owned();
+    let (from, until) = (Timestamp(to - 7200), Timestamp(to));
+    assert!(
+        text.starts_with(&format!("hours before {from} are only in the totals (state.keep)")),
+        "{text}{dry:?}"
+    );
+    assert!(text.contains(&format!("would recount {from} to {until}: 2 hours\n")), "{text}");
+    assert!(text.contains("  source ") && text.ends_with("nothing was changed\n"), "{text}");
+    let refused = command().output().unwrap();
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("recount from there on"), "{refused:?}");
 }
