@@ -45,3 +45,4 @@ mod store_contract;
 mod text_damage;
 mod text_files;
 mod web;
+mod year;
