@@ -114,6 +114,11 @@ impl Exporter {
         self.process = None;
     }
 
+    /// Whether the process has looked at the buckets.
+    pub(super) fn has_polled(&self) -> bool {
+        self.process.as_ref().is_some_and(|process| process.polls > 0)
+    }
+
     /// One poll. Returns whether it looked at everything that is open.
     pub(super) fn poll(&mut self) -> bool {
         let process = self.process.as_mut().unwrap();

@@ -152,12 +152,6 @@ impl Oracle {
         }
     }
 
-    pub(super) fn debug(&self) {
-        for (name, r) in &self.sources {
-            eprintln!("oracle {name} {:?} {:?} {:?} {:?}", r.begin.map(show), r.scanned.map(show), r.late_scan.map(show), r.newest.map(show));
-        }
-    }
-
     fn add(&mut self, sample: String, value: u64) {
         *self.counters.entry(sample).or_default() += value;
     }

@@ -109,6 +109,17 @@ impl Scrapes {
         self.up(instance, true, now);
     }
 
+    pub(super) fn save(&mut self) {
+        self.file.flush().unwrap();
+        fs::copy(self.folder.path().join("scrapes.om"), "/tmp/year/scrapes.om").unwrap();
+    }
+
+    pub(super) fn load(&mut self) {
+        let mut all = fs::read("/tmp/year/scrapes.om").unwrap();
+        self.file.write_all(&all).unwrap();
+        all.clear();
+    }
+
     /// Whether a target has answered.
     pub(super) fn up(&mut self, instance: &str, answered: bool, now: i64) {
         let value = u8::from(answered);
@@ -121,23 +132,13 @@ impl Scrapes {
         self.file.flush().unwrap();
         let data = self.folder.path().join("data");
         let scrapes = self.folder.path().join("scrapes.om");
-        // Every block is one more reading of the file.
-        promtool(&["create-blocks-from", "openmetrics", "--max-block-duration=10000h", "-q"], &[&scrapes, &data]);
-        fs::remove_file(scrapes).unwrap();
+        import(&scrapes, &data);
         let mut server = Server::start(&data);
         for level in self.levels() {
-            let (rules, blocks) = (self.folder.path().join("rules.yaml"), self.folder.path().join("blocks"));
-            fs::write(&rules, document(&level)).unwrap();
-            let url = format!("--url=http://{}", server.address);
-            let (start, end) = (format!("--start={from}"), format!("--end={to}"));
-            let output = format!("--output-dir={}", blocks.display());
-            let options = ["create-blocks-from", "rules", "--max-block-duration=1500h", "-q", &url, &start, &end, &output];
-            promtool(&options, &[&rules]);
+            let recorded = self.folder.path().join("recorded.om");
+            server.record(&level, from, to, &recorded);
             drop(server);
-            for block in fs::read_dir(&blocks).unwrap() {
-                let block = block.unwrap();
-                fs::rename(block.path(), data.join(block.file_name())).unwrap();
-            }
+            import(&recorded, &data);
             server = Server::start(&data);
         }
         let alerts = self.rules.iter().filter(|rule| rule.alert.is_some());
@@ -168,16 +169,12 @@ impl Scrapes {
     }
 }
 
-/// A file of rules, as JSON, which is YAML.
-fn document(rules: &[&Rule]) -> String {
-    let rules: Vec<_> =
-        rules.iter().map(|rule| serde_json::json!({ "record": rule.record, "expr": rule.expr })).collect();
-    let group = serde_json::json!({ "name": "year", "interval": format!("{STEP}s"), "rules": rules });
-    serde_json::json!({ "groups": [group] }).to_string()
-}
-
-fn promtool(options: &[&str], files: &[&Path]) {
-    tools::pipe(tools::promtool().arg("tsdb").args(options).args(files), "");
+/// Makes blocks of a file. Every block is one more reading of it, so that they are as long as can be.
+fn import(file: &Path, data: &Path) {
+    let mut promtool = tools::promtool();
+    promtool.args(["tsdb", "create-blocks-from", "openmetrics", "--max-block-duration=15000h", "-q"]);
+    tools::pipe(promtool.arg(file).arg(data), "");
+    fs::remove_file(file).unwrap();
 }
 
 /// A Prometheus over the blocks, which scrapes nothing. It ends with the value.
@@ -223,17 +220,31 @@ impl Server {
         Self { child, address: address.unwrap_or_else(|| panic!("it does not listen: {log:#?}")) }
     }
 
+    /// Writes down what recording rules come to. `promtool tsdb create-blocks-from rules` would look between two scrapes, at a
+    /// moment of its own.
+    fn record(&self, rules: &[&Rule], from: i64, to: i64, file: &Path) {
+        let mut text = BufWriter::new(File::create(file).unwrap());
+        for rule in rules {
+            let name = rule.record.as_deref().unwrap();
+            for Series { mut metric, values } in self.range(&rule.expr, from, to) {
+                metric.remove("__name__");
+                let labels: Vec<String> = metric.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+                let labels = labels.join(",");
+                for (at, value) in values {
+                    writeln!(text, "{name}{{{labels}}} {value} {at}").unwrap();
+                }
+            }
+        }
+        writeln!(text, "# EOF").unwrap();
+        text.flush().unwrap();
+    }
+
     /// When an alert fires.
     fn firings(&self, rule: &Rule, from: i64, to: i64) -> Vec<Firing> {
         let mut active: BTreeMap<BTreeMap<String, String>, Vec<i64>> = BTreeMap::new();
-        let mut start = from;
-        while start <= to {
-            let end = to.min(start + (POINTS - 1) * STEP);
-            let answer: Answer = serde_json::from_str(&self.range(&rule.expr, start, end)).unwrap();
-            for series in answer.data.result {
-                active.entry(series.metric).or_default().extend(series.values.into_iter().map(|(at, _)| at));
-            }
-            start = end + STEP;
+        for Series { mut metric, values } in self.range(&rule.expr, from, to) {
+            metric.remove("__name__");
+            active.entry(metric).or_default().extend(values.into_iter().map(|(at, _)| at));
         }
         let (pending, kept) = (seconds(rule.pending.as_ref()), seconds(rule.keep_firing_for.as_ref()));
         let alert = rule.alert.clone().unwrap();
@@ -245,7 +256,18 @@ impl Server {
         active.into_iter().flat_map(of).collect()
     }
 
-    fn range(&self, query: &str, start: i64, end: i64) -> String {
+    /// The series of an expression, each in as many parts as there are answers.
+    fn range(&self, query: &str, from: i64, to: i64) -> Vec<Series> {
+        let (mut start, mut series) = (from, Vec::new());
+        while start <= to {
+            let end = to.min(start + (POINTS - 1) * STEP);
+            series.extend(self.ask(query, start, end).data.result);
+            start = end + STEP;
+        }
+        series
+    }
+
+    fn ask(&self, query: &str, start: i64, end: i64) -> Answer {
         let query = utf8_percent_encode(query, NON_ALPHANUMERIC);
         let path = format!("/api/v1/query_range?start={start}&end={end}&step={STEP}&query={query}");
         let mut stream = TcpStream::connect(self.address).unwrap();
@@ -255,7 +277,7 @@ impl Server {
         stream.read_to_string(&mut answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         assert!(head.contains(" 200 "), "{query}: {answer}");
-        body.to_owned()
+        serde_json::from_str(body).unwrap()
     }
 }
 
