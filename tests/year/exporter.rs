@@ -75,7 +75,9 @@ impl Exporter {
         let (wall, elapsed) = (self.now.clone(), self.now.clone());
         Clock::new(
             move || Timestamp(wall.load(Ordering::Relaxed)),
-            move || Duration::from_secs((elapsed.load(Ordering::Relaxed) - at!(2025-01-01 00:00)).unsigned_abs()),
+            move || {
+                Duration::from_secs((elapsed.load(Ordering::Relaxed) - at!(2025-01-01 00:00)).unsigned_abs())
+            },
         )
     }
 
@@ -112,6 +114,10 @@ impl Exporter {
     /// The process ends. Whatever it had not committed is gone.
     pub(super) fn stop(&mut self) {
         self.process = None;
+    }
+
+    pub(super) fn now(&self) -> i64 {
+        self.now.load(Ordering::Relaxed)
     }
 
     /// Whether the process has looked at the buckets.

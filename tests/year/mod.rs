@@ -23,9 +23,13 @@ use rules::Scrapes;
 use site::{Setup, Site};
 
 const HOUR: i64 = 3_600;
-/// Between two scrapes, and two polls. The windows of the rules hold as long as it divides an hour, a window of 20 minutes has
-/// two samples, and Prometheus looks back a little further than it.
+const DAY: i64 = 24 * HOUR;
+/// Between two scrapes. It must divide the hour, so that windows and offsets of the rules begin and end at scrapes, and be no longer
+/// than their shortest window in which something grows ([20m]); those for the last value ([10m] to [1h]) then end at one. Prometheus
+/// looks back a little further than this.
 const STEP: i64 = 20 * 60;
+/// Between two polls: there is one object an hour.
+const POLL: i64 = HOUR;
 const BEGIN: i64 = at!(2026-01-01 00:00);
 const END: i64 = at!(2028-01-01 00:00);
 
@@ -123,6 +127,7 @@ impl Year {
 }
 
 #[test]
+#[ignore = "needs prometheus and promtool, and some minutes: tests/run"]
 fn two_years_are_as_they_were_logged() {
     let names = BTreeMap::from([(Subnet::A, "a"), (Subnet::B, "b"), (Subnet::C, "c")]);
     let mut year = Year::begin(Setup { names, sources: vec![PROD, EDGE] });
@@ -183,17 +188,9 @@ fn two_years_are_as_they_were_logged() {
     // In September most of the traffic between zones is saved; in October it comes back fourfold, until November.
     year.play(END);
     year.main.check_ledger();
-    year.scrapes.save();
-    let firings = year.scrapes.firings(BEGIN, END);
-    let fired: String = firings.iter().map(|firing| format!("{firing}\n")).collect();
-    assert_eq!(expected::surprises(&firings), [""; 0], "of these:\n{fired}");
-}
+    year.main.check_size();
 
-#[test]
-fn replay_rules() {
-    let mut s = Scrapes::new();
-    s.load();
-    let firings = s.firings(BEGIN, END);
+    let firings = year.scrapes.firings(BEGIN, END);
     let fired: String = firings.iter().map(|firing| format!("{firing}\n")).collect();
     assert_eq!(expected::surprises(&firings), [""; 0], "of these:\n{fired}");
 }

@@ -9,16 +9,13 @@ use std::{
 };
 
 use super::{
-    HOUR,
+    DAY, HOUR,
     clock::{month_of, show},
     logs::{DB, Flow, Subnet, flows, packets},
 };
 
 /// Objects of partitions this old are read when they turn up.
-pub(super) const LOOKBACK: i64 = 48 * HOUR;
-/// Hours of the ledger are kept so long.
-pub(super) const KEEP: i64 = 400 * 24 * HOUR;
-const DAY: i64 = 24 * HOUR;
+const LOOKBACK: i64 = 48 * HOUR;
 /// A label set that nothing can bring forth any more leaves after so much silence.
 const RETIRES: i64 = 30 * DAY;
 
@@ -98,8 +95,15 @@ impl Oracle {
         let added = !self.sources.is_empty();
         for name in sources {
             let settled = BTreeSet::new();
-            let fresh =
-                Reading { begin: None, scanned: None, late_scan: None, newest: None, settled, added, full_due: true };
+            let fresh = Reading {
+                begin: None,
+                scanned: None,
+                late_scan: None,
+                newest: None,
+                settled,
+                added,
+                full_due: true,
+            };
             self.sources.entry(name).or_insert(fresh).full_due = true;
         }
     }
@@ -217,7 +221,9 @@ impl Oracle {
         self.charges.retain(|(hour, ..), _| !hours.contains(hour));
         for (source, reading) in self.sources.clone() {
             for hour in reading.settled.range(hours.clone()) {
-                for share in flows(source, *hour).into_iter().flat_map(|flow| self.shares(flow)).collect::<Vec<_>>() {
+                for share in
+                    flows(source, *hour).into_iter().flat_map(|flow| self.shares(flow)).collect::<Vec<_>>()
+                {
                     self.write_down(source, *hour, &share);
                 }
             }
@@ -275,8 +281,9 @@ impl Oracle {
                 continue;
             }
             let [src, dst, group, nat] = labels;
-            let labels_text =
-                format!("src_zone=\"{src}\",dst_zone=\"{dst}\",port_group=\"{group}\",nat_direction=\"{nat}\"");
+            let labels_text = format!(
+                "src_zone=\"{src}\",dst_zone=\"{dst}\",port_group=\"{group}\",nat_direction=\"{nat}\""
+            );
             if !shown.contains_key(&format!("flowcost_bytes_total{{{labels_text}}}")) {
                 self.counters.retain(|sample, _| !sample.contains(&labels_text));
                 self.last.remove(&labels);

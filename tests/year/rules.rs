@@ -15,7 +15,7 @@ use std::{
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
-use super::{STEP, clock::show};
+use super::{STEP, clock::show, oracle::PRICES};
 use crate::support::tools;
 
 /// Points that Prometheus gives for one question at the most.
@@ -45,7 +45,9 @@ impl Rule {
     /// Names of metrics in the expression, recorded ones included.
     fn uses(&self) -> BTreeSet<&str> {
         let words = self.expr.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':'));
-        words.filter(|word| *word == "up" || word.starts_with("flowcost_") || word.starts_with("job")).collect()
+        words
+            .filter(|word| *word == "up" || word.starts_with("flowcost_") || word.starts_with("job"))
+            .collect()
     }
 }
 
@@ -95,8 +97,9 @@ impl Scrapes {
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             let (sample, value) = line.rsplit_once(' ').unwrap();
             let (family, labels) = sample.split_once('{').unwrap_or((sample, "}"));
-            // Of charges that this network never has there are many, and all are 0.
-            let nothing = labels.starts_with("charge=") && value == "0.0" || labels.contains(",charge=") && value == "0.0";
+            // Those of charges that this network never has are many, and all 0.
+            let charge = labels.split("charge=\"").nth(1).and_then(|rest| rest.split('"').next());
+            let nothing = charge.is_some_and(|charge| PRICES.iter().all(|(name, _)| *name != charge));
             if self.families.contains(family) && !nothing {
                 let comma = if labels == "}" { "" } else { "," };
                 writeln!(
@@ -107,17 +110,6 @@ impl Scrapes {
             }
         }
         self.up(instance, true, now);
-    }
-
-    pub(super) fn save(&mut self) {
-        self.file.flush().unwrap();
-        fs::copy(self.folder.path().join("scrapes.om"), "/tmp/year/scrapes.om").unwrap();
-    }
-
-    pub(super) fn load(&mut self) {
-        let mut all = fs::read("/tmp/year/scrapes.om").unwrap();
-        self.file.write_all(&all).unwrap();
-        all.clear();
     }
 
     /// Whether a target has answered.
@@ -228,7 +220,8 @@ impl Server {
             let name = rule.record.as_deref().unwrap();
             for Series { mut metric, values } in self.range(&rule.expr, from, to) {
                 metric.remove("__name__");
-                let labels: Vec<String> = metric.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+                let labels: Vec<String> =
+                    metric.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
                 let labels = labels.join(",");
                 for (at, value) in values {
                     writeln!(text, "{name}{{{labels}}} {value} {at}").unwrap();

@@ -5,12 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use rusqlite::Connection;
 
 use super::{
-    HOUR,
+    DAY, HOUR, POLL,
     clock::show,
     exporter::Exporter,
     logs::{DB, EDGE, Logs, NAT, Subnet, WEB},
     oracle::{Names, Oracle, PRICES},
 };
+
+/// `state.keep`
+const KEEP: i64 = 400 * DAY;
+/// What the state of two years may have: some 10,000 hours of a dozen label sets, and the objects of two months.
+const STATE_BYTES: u64 = 24 << 20;
 
 /// Counters that the oracle knows.
 const JUDGED: [&str; 11] = [
@@ -47,7 +52,9 @@ impl Setup {
             text += &format!("{charge} = {usd}\n");
         });
         for source in &self.sources {
-            text += &format!("[[source]]\nname = \"{source}\"\nurl = \"s3://{source}/\"\nregion = \"us-east-1\"\n");
+            text += &format!(
+                "[[source]]\nname = \"{source}\"\nurl = \"s3://{source}/\"\nregion = \"us-east-1\"\n"
+            );
             if *source == EDGE {
                 text += "monthly_usd = 300\n";
             }
@@ -97,7 +104,7 @@ impl Site {
     /// A poll and a scrape, which has to be what the oracle says.
     pub(super) fn tick(&mut self, logs: &Logs, unreachable: &BTreeSet<&'static str>, now: i64) -> String {
         self.exporter.set_clock(now);
-        if now % HOUR == 0 || !self.exporter.has_polled() {
+        if now % POLL == 0 || !self.exporter.has_polled() {
             let full = self.exporter.poll();
             self.oracle.poll(now, full, &logs.there, unreachable);
         }
@@ -105,7 +112,7 @@ impl Site {
         let scrape = parse(&text);
         let mut wrong = self.oracle.retire(now, &scrape);
         wrong.extend(differences(&self.oracle.counters, &scrape));
-        if now.rem_euclid(24 * HOUR) == 12 * HOUR {
+        if now % DAY == DAY / 2 {
             wrong.extend(self.month(&scrape, now));
         }
         assert_eq!(wrong, [""; 0], "{}", show(now));
@@ -125,6 +132,17 @@ impl Site {
         wrong
     }
 
+    /// The state does not grow for ever: hours are kept apart as long as they should be and a day or two longer, and the file is
+    /// not larger than they need.
+    pub(super) fn check_size(&self) {
+        let conn = Connection::open(self.exporter.state()).unwrap();
+        let folded: i64 = conn.query_row("SELECT folded_before FROM state", [], |row| row.get(0)).unwrap();
+        let kept = self.exporter.now() - folded;
+        assert!((KEEP..KEEP + 3 * DAY).contains(&kept), "{kept} seconds are kept");
+        let size = std::fs::metadata(self.exporter.state()).unwrap().len();
+        assert!(size < STATE_BYTES, "the state has {size} bytes");
+    }
+
     /// The hourly ledger is row by row that of the oracle, where hours are kept apart.
     pub(super) fn check_ledger(&mut self) {
         let conn = Connection::open(self.exporter.state()).unwrap();
@@ -133,9 +151,8 @@ impl Site {
         let from = folded.map_or(i64::MIN, |at| at / HOUR);
         let traffic = ledger_rows(&conn, "ledger", "''", &["flows", "packets", "bytes", "inter_az_bytes"]);
         let expected = self.oracle.traffic.range((from, "", [""; 4])..);
-        let expected = expected.map(|((hour, source, labels), sums)| {
-            (row_name(*hour, source, *labels, ""), sums.to_vec())
-        });
+        let expected = expected
+            .map(|((hour, source, labels), sums)| (row_name(*hour, source, *labels, ""), sums.to_vec()));
         assert_eq!(first_difference(&traffic, &expected.collect()), None);
         let charges = ledger_rows(&conn, "ledger_charges", "charge", &["bytes", "nano_usd"]);
         let expected = self.oracle.charges.range((from, "", [""; 4], "")..);
@@ -169,7 +186,10 @@ fn ledger_rows(conn: &Connection, view: &str, charge: &str, sums: &[&str]) -> BT
 }
 
 /// The first row in which two ledgers are not the same.
-fn first_difference(found: &BTreeMap<String, Vec<u64>>, expected: &BTreeMap<String, Vec<u64>>) -> Option<String> {
+fn first_difference(
+    found: &BTreeMap<String, Vec<u64>>,
+    expected: &BTreeMap<String, Vec<u64>>,
+) -> Option<String> {
     let names: BTreeSet<&String> = found.keys().chain(expected.keys()).collect();
     let differs = names.into_iter().find(|name| found.get(*name) != expected.get(*name))?;
     Some(format!("{differs}: {:?}, should be {:?}", found.get(differs), expected.get(differs)))
@@ -177,7 +197,10 @@ fn first_difference(found: &BTreeMap<String, Vec<u64>>, expected: &BTreeMap<Stri
 
 fn parse(text: &str) -> BTreeMap<String, String> {
     let samples = text.lines().filter(|line| !line.starts_with('#'));
-    samples.filter_map(|line| line.rsplit_once(' ')).map(|(name, value)| (name.into(), value.into())).collect()
+    samples
+        .filter_map(|line| line.rsplit_once(' '))
+        .map(|(name, value)| (name.into(), value.into()))
+        .collect()
 }
 
 /// Dollars as printed, in nano-dollars.
@@ -202,4 +225,3 @@ fn differences(expected: &BTreeMap<String, u64>, scrape: &BTreeMap<String, Strin
     }
     wrong
 }
-
