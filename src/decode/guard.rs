@@ -16,7 +16,7 @@ use bytes::Bytes;
 
 use super::{
     DecodeError, DecodeLimits, Input,
-    pages::{Column, Pages, walk},
+    pages::{Column, Pages, is_always_compressed, walk},
     quarantine, refuse,
 };
 use crate::{limits, model::QuarantineReason};
@@ -30,6 +30,23 @@ pub const TAIL_BYTES: u64 = 8;
 /// Whether an object that begins or ends with these four bytes is Parquet, encrypted or not.
 pub fn is_parquet(magic: &[u8]) -> bool {
     magic == MAGIC || magic == MAGIC_ENCRYPTED
+}
+
+/// Where the first magic is.
+pub(super) const HEAD: Range<u64> = 0..4;
+
+/// Refuses an object that ends like Parquet and does not begin like it.
+pub(super) fn begins_like_parquet(input: &Input) -> Result<(), DecodeError> {
+    let head = input.range(HEAD);
+    let head = head.ok_or_else(|| refuse(QuarantineReason::Corrupt, "its first bytes are not there"))?;
+    if &head[..] == MAGIC {
+        return Ok(());
+    }
+    let detail = format!(
+        "ends like Parquet but begins with the bytes {:02x?}: overwritten or put together",
+        &head[..]
+    );
+    Err(refuse(QuarantineReason::Corrupt, detail))
 }
 
 /// Where the footer is, from the last bytes of an object. Refuses an encrypted one, one that is cut short, and a
@@ -145,6 +162,7 @@ fn within(decompressed: u64, limits: &DecodeLimits) -> Result<(), DecodeError> {
 
 /// The pages of a chunk that [`chunks`] has let through.
 pub(super) fn chunk_pages(
+    meta: &ParquetMetaData,
     chunk: &ColumnChunkMetaData,
     input: &Input,
 ) -> Result<(Column, Pages), DecodeError> {
@@ -153,7 +171,7 @@ pub(super) fn chunk_pages(
         let name = chunk.column_path().string();
         refuse(QuarantineReason::Corrupt, format!("column {name} was not fetched"))
     })?;
-    let column = Column::of(chunk);
+    let column = Column::of(chunk, is_always_compressed(meta.file_metadata().created_by()));
     Ok((column, Pages::new(column, bytes, u64::try_from(chunk.num_values()).unwrap_or(0))))
 }
 
@@ -183,7 +201,7 @@ impl PageGuard {
         let read = if group.num_rows() > 0 { leaves } else { &[] };
         for leaf in read {
             let chunk = group.column(*leaf);
-            let (_, pages) = chunk_pages(chunk, input)?;
+            let (_, pages) = chunk_pages(meta, chunk, input)?;
             let cost = walk(pages).map_err(|why| {
                 let name = chunk.column_path().string();
                 let detail = format!("column {name} of row group {number}: {}", why.detail);
@@ -208,7 +226,14 @@ fn codec(codec: CompressionCodec, place: impl Fn() -> String) -> Result<(), Deco
         CompressionCodec::UNCOMPRESSED
         | CompressionCodec::SNAPPY
         | CompressionCodec::GZIP
-        | CompressionCodec::ZSTD => Ok(()),
-        other => Err(refuse(QuarantineReason::Format, format!("codec {other} of {}", place()))),
+        | CompressionCodec::ZSTD
+        | CompressionCodec::LZ4
+        | CompressionCodec::LZ4_RAW
+        | CompressionCodec::BROTLI => Ok(()),
+        other => {
+            let detail =
+                format!("codec {other} of {} is not read: write it as GZIP, SNAPPY or ZSTD", place());
+            Err(refuse(QuarantineReason::Format, detail))
+        }
     }
 }

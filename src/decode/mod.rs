@@ -17,6 +17,7 @@ mod hybrid;
 mod input;
 mod interned;
 mod lengths;
+mod numbers;
 mod pages;
 pub mod parquet;
 pub mod text;
@@ -39,6 +40,7 @@ use std::{
 pub use columns::{Feature, features};
 pub use field::{ColumnSet, Field, FlowBatch};
 pub use input::{Input, InputReader, Parts, SparseBytes};
+pub use numbers::{TimeUnit, Unreadable};
 pub use parquet::{Wanted, wanted_ranges};
 
 use crate::{
@@ -278,6 +280,11 @@ impl IntColumn {
                 *cell = Self::NULL;
             }
         }
+    }
+
+    /// The first row that could not be read.
+    fn first_bad(&self) -> Option<usize> {
+        self.0.iter().position(|cell| *cell == Self::BAD)
     }
 
     /// The cell of a row.

@@ -21,7 +21,7 @@ use ::parquet::{
         arrow_reader::{ParquetRecordBatchReader, RowGroups},
         parquet_to_arrow_field_levels, parquet_to_arrow_schema,
     },
-    basic::{Repetition, Type as PhysicalType},
+    basic::{ConvertedType, LogicalType, Repetition, Type as PhysicalType},
     column::page::PageIterator,
     errors::{ParquetError, Result as ParquetResult},
     file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData},
@@ -42,6 +42,7 @@ use super::{
     footer,
     guard::{self, PageGuard},
     interned::Interned,
+    numbers::{Form, MOST_SCALE},
     refuse, values,
 };
 use crate::{
@@ -104,6 +105,10 @@ impl ParquetReader {
         let plan = Plan::new(&meta)?;
         let data_end = input.len() - guard::TAIL_BYTES - footer.len() as u64;
         guard::chunks(&meta, &plan.leaves, data_end, limits)?;
+        // What is fetched as it is read begins with the first row group; without one there is nothing else to look at.
+        if !input.is_in_parts() || meta.row_groups().iter().all(|group| group.num_rows() <= 0) {
+            guard::begins_like_parquet(&input)?;
+        }
         let mut guard = PageGuard::new(limits);
         let mut usual = Vec::with_capacity(meta.num_row_groups());
         // What is in memory is looked at as a whole before any of it is decoded.
@@ -112,9 +117,10 @@ impl ParquetReader {
                 usual.push(guard.check(&meta, number, &plan.leaves, &input)?);
             }
         }
-        let fields = || plan.binding.columns.iter().map(|(field, _)| *field);
-        let builders = fields().map(Builder::new).collect();
-        let decoders = fields().map(ColumnDecoder::new).collect();
+        let fields = plan.binding.columns.iter().map(|(field, _)| *field);
+        let builders = fields.clone().map(Builder::new).collect();
+        let decoders =
+            fields.zip(&plan.forms).map(|(field, form)| ColumnDecoder::new(field, *form)).collect();
         Ok(Self {
             group: input.clone(),
             input,
@@ -270,7 +276,7 @@ impl ParquetReader {
         {
             let mut spare = std::mem::take(&mut self.spare).into_iter();
             let chunks = self.plan.leaves.iter().zip(texts).map(|(leaf, text)| {
-                let (column, pages) = guard::chunk_pages(group.column(*leaf), &self.group)?;
+                let (column, pages) = guard::chunk_pages(&self.meta, group.column(*leaf), &self.group)?;
                 Ok(Chunk::new(column, pages, *text, spare.next().unwrap_or_default()))
             });
             return Ok(Source::Chunks(chunks.collect::<Result<_, DecodeError>>()?));
@@ -286,10 +292,16 @@ impl ParquetReader {
             return Ok(());
         }
         let missing = || refuse(QuarantineReason::Corrupt, "a row group is not there");
-        let ranges = self.ranges(self.next_group).ok_or_else(missing)?;
+        let mut ranges = self.ranges(self.next_group).ok_or_else(missing)?;
+        // The magic is at hand where a column is near the beginning, as nearly always.
+        let is_first = self.first_row == 0;
+        ranges.extend(is_first.then_some(guard::HEAD));
         // The one before goes first: there is never more than one, and one on its way.
         self.group = Input::Whole(Bytes::new());
         self.group = self.input.load(ranges).ok_or_else(missing)?;
+        if is_first {
+            guard::begins_like_parquet(&self.group)?;
+        }
         // One without rows is never loaded, and nobody has looked at what it claims.
         let behind = self.next_group + 1..self.meta.num_row_groups();
         let next = behind.into_iter().find(|group| self.meta.row_group(*group).num_rows() > 0);
@@ -348,6 +360,8 @@ struct Plan {
     binding: columns::Binding,
     /// For each bound field the number of its column chunk in a row group.
     leaves: Vec<usize>,
+    /// What the numbers of each bound field are.
+    forms: Vec<Form>,
     /// Of each bound field what its text may be, if [`Chunk`] can read all their types.
     usual: Option<Vec<Text>>,
     levels: FieldLevels,
@@ -362,6 +376,7 @@ impl Plan {
         let mut projected = Vec::with_capacity(binding.columns.len());
         let mut leaves = Vec::with_capacity(binding.columns.len());
         let mut hints = Vec::with_capacity(binding.columns.len());
+        let mut forms = Vec::with_capacity(binding.columns.len());
         let mut usual = Some(Vec::with_capacity(binding.columns.len()));
         for (field, position) in &binding.columns {
             let root = &roots[*position];
@@ -377,6 +392,13 @@ impl Plan {
             {
                 return Err(unfit("a repeated value"));
             }
+            let scale = decimal_scale(root);
+            if scale.is_some_and(|scale| !field.kind().is_integer() || scale > MOST_SCALE) {
+                return Err(unfit("DECIMAL"));
+            }
+            let root = &scale
+                .map_or_else(|| Ok(root.clone()), |_| without_annotation(root))
+                .map_err(|error| corrupt(&error))?;
             let found = arrow_type(root).map_err(|error| unfit(&error.to_string()))?;
             let wanted = wanted_type(root, found.clone());
             if !holds(*field, &wanted) || fixed_bytes(&found) > limits::PARQUET_VALUE_BYTES {
@@ -386,16 +408,22 @@ impl Plan {
             leaves.push(leaf.ok_or_else(|| unfit("no column chunk"))?);
             hints.push(ArrowField::new(root.name(), wanted, true));
             projected.push(root.clone());
-            usual = usual.zip(usual_type(*field, root, &found)).map(|(mut all, text)| {
-                all.push(text);
-                all
-            });
+            // Without a point they are integers, which need nothing more, or bytes.
+            let is_integer = matches!(found, DataType::Int32 | DataType::Int64);
+            let form = Form::of(scale.filter(|scale| *scale > 0 || !is_integer));
+            forms.push(form);
+            usual = usual.zip(usual_type(*field, root, &found).filter(|_| form == Form::Plain)).map(
+                |(mut all, text)| {
+                    all.push(text);
+                    all
+                },
+            );
         }
         let hints: Fields = hints.into();
         let levels = schema_of(projected)
             .and_then(|schema| parquet_to_arrow_field_levels(&schema, ProjectionMask::all(), Some(&hints)))
             .map_err(|error| corrupt(&error))?;
-        Ok(Self { binding, leaves, usual, levels })
+        Ok(Self { binding, leaves, forms, usual, levels })
     }
 }
 
@@ -412,6 +440,31 @@ impl Plan {
 fn schema_of(columns: Vec<TypePtr>) -> ParquetResult<SchemaDescriptor> {
     let root = Type::group_type_builder("flows").with_fields(columns).build()?;
     Ok(SchemaDescriptor::new(Arc::new(root)))
+}
+
+/// Digits behind the point, of a column of decimals.
+fn decimal_scale(column: &Type) -> Option<u32> {
+    let info = column.get_basic_info();
+    let scale = match info.logical_type_ref() {
+        Some(LogicalType::Decimal(decimal)) => decimal.scale,
+        None if info.converted_type() == ConvertedType::DECIMAL => column.get_scale(),
+        Some(_) | None => return None,
+    };
+    // A negative one is not allowed, and too large to be read.
+    Some(u32::try_from(scale).unwrap_or(u32::MAX))
+}
+
+/// The column as its plain physical type. The library would read decimals of a few lengths only, and panic over others.
+fn without_annotation(column: &Type) -> ParquetResult<TypePtr> {
+    let info = column.get_basic_info();
+    let length = match column {
+        Type::PrimitiveType { type_length, .. } => *type_length,
+        Type::GroupType { .. } => 0,
+    };
+    let plain = Type::primitive_type_builder(column.name(), column.get_physical_type())
+        .with_repetition(info.repetition())
+        .with_length(length);
+    Ok(Arc::new(plain.build()?))
 }
 
 fn arrow_type(column: &TypePtr) -> ParquetResult<DataType> {
@@ -466,7 +519,7 @@ impl RowGroups for Group<'_> {
 
     fn column_chunks(&self, column: usize) -> ParquetResult<Box<dyn PageIterator>> {
         let chunk = self.group.column(self.leaves[column]);
-        let (column, pages) = guard::chunk_pages(chunk, self.input)
+        let (column, pages) = guard::chunk_pages(self.meta, chunk, self.input)
             .map_err(|error| ParquetError::General(error.to_string()))?;
         let name = chunk.column_path().string();
         let feed = Feed::new(name, column, pages, self.fault.clone());
@@ -519,8 +572,8 @@ fn column_ranges(footer: &[u8], data_end: u64) -> Vec<Range<u64>> {
     }
     let groups = meta.row_groups().iter().filter(|group| group.num_rows() > 0);
     let chunks = groups.flat_map(|group| plan.leaves.iter().map(|leaf| group.column(*leaf)));
-    let mut ranges: Vec<Range<u64>> =
-        chunks.filter_map(guard::chunk_range).filter(|range| !range.is_empty()).collect();
+    let chunks = chunks.filter_map(guard::chunk_range).filter(|range| !range.is_empty());
+    let mut ranges: Vec<Range<u64>> = std::iter::once(guard::HEAD).chain(chunks).collect();
     ranges.sort_by_key(|range| (range.start, range.end));
     let mut apart: Vec<Range<u64>> = Vec::with_capacity(ranges.len());
     for range in ranges {
