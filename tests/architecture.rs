@@ -15,7 +15,7 @@ const RANKS: &[&[&str]] = &[
     &["discover", "fetch", "accumulate", "ledger", "expose"],
     &["aws", "store", "decode", "classify", "pricing", "month", "event"],
     &["topology"],
-    &["model", "limits"],
+    &["model", "limits", "panics"],
 ];
 
 /// Ranks whose modules may use each other: the composition root is several files, and so is the vocabulary.

@@ -3,7 +3,11 @@
 //! Lines go through a bounded queue to a thread of their own. When nobody reads stderr and the pipe is full, lines
 //! are dropped: reading, serving and stopping never wait for the log.
 
-use std::fmt;
+use std::{
+    backtrace::{Backtrace, BacktraceStatus},
+    fmt,
+    panic::{self, PanicHookInfo},
+};
 
 use time::{OffsetDateTime, format_description::FormatItem, macros::format_description};
 use tracing::{Event, Level, Subscriber};
@@ -18,7 +22,7 @@ use tracing_subscriber::{
 };
 
 pub use crate::cli::{LogFormat, LogLevel};
-use crate::limits;
+use crate::{limits, panics};
 
 /// Writes what is queued when it is dropped, as far as that is possible at once.
 pub struct LogGuard(#[allow(dead_code, reason = "held for its drop")] WorkerGuard);
@@ -63,7 +67,23 @@ pub fn start(level: LogLevel, format: LogFormat) -> LogGuard {
     };
     // Only tests start it twice; the first one stays.
     let _ = tracing_subscriber::registry().with(layer.with_filter(filter)).try_init();
+    panic::set_hook(Box::new(log_panic));
     LogGuard(guard)
+}
+
+/// A panic is one line of the log, in its format. What is caught where other people's data is read has one already: that
+/// of the object which is set aside.
+fn log_panic(info: &PanicHookInfo<'_>) {
+    if panics::is_caught(info) {
+        return;
+    }
+    let thread = std::thread::current();
+    let (thread, place) =
+        (thread.name().unwrap_or("without a name"), panics::place(info).unwrap_or_default());
+    let message = info.payload_as_str().unwrap_or("without a message");
+    let trace = Backtrace::capture();
+    let backtrace = (trace.status() == BacktraceStatus::Captured).then(|| trace.to_string());
+    tracing::error!(panic = message, place, thread, backtrace, "panicked");
 }
 
 /// The moment of a line, in UTC.

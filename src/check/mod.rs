@@ -23,8 +23,9 @@ use self::sample::Sample;
 
 use crate::{
     app::{self, AppError},
+    classify::ObjectClassifier,
     config::{Config, Location, SourceConfig},
-    decode::{ColumnSet, DecodeError, DecodeLimits, features},
+    decode::{ColumnSet, DecodeError, DecodeLimits, FlowBatch, TimeUnit, features},
     discover::{
         Found, Scan,
         layout::{delivery_of, flow_log_of},
@@ -147,7 +148,16 @@ async fn reach_source(
         let Some(found) = group.newest else { continue };
         let _ = writeln!(text, "opened {} ({kind})", found.listed.id.key);
         match columns(decoding, reader, &logs, found.into_candidate(source.name.clone())).await {
-            Ok(columns) => write_features(text, &columns),
+            Ok((columns, unit)) => {
+                write_features(text, &columns);
+                if unit > TimeUnit::Seconds {
+                    let unit = unit.as_str();
+                    let _ = writeln!(
+                        text,
+                        "  note start and end are Unix {unit}, by their size: read as seconds"
+                    );
+                }
+            }
             Err(why) => {
                 let _ = writeln!(text, "  {why}");
                 unreadable += 1;
@@ -214,15 +224,20 @@ fn write_features(text: &mut String, columns: &ColumnSet) {
     }
 }
 
-/// The columns of an object, after its first records have been decoded.
+/// The columns of an object, and the unit of its times, after its first records have been decoded.
 async fn columns(
     limits: DecodeLimits,
     reader: &Reader,
     logs: &Source,
     mut candidate: Candidate,
-) -> Result<ColumnSet, String> {
+) -> Result<(ColumnSet, TimeUnit), String> {
     let sample = reader.read(logs, &mut candidate, move |object| {
-        object.each_batch(&limits, |_, _| Ok(ControlFlow::Break(()))).map(|(columns, _)| columns)
+        let mut unit = TimeUnit::default();
+        let first = |batch: &FlowBatch, _: &mut ObjectClassifier<'_>| {
+            unit = batch.time_unit;
+            Ok(ControlFlow::Break(()))
+        };
+        object.each_batch(&limits, first).map(|(columns, _)| (columns, unit))
     });
     let sample = match sample.await {
         Ok(read) => read.value.unwrap_or_else(|why| Err(DecodeError::Quarantine(why))),

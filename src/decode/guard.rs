@@ -49,6 +49,13 @@ pub(super) fn begins_like_parquet(input: &Input) -> Result<(), DecodeError> {
     Err(refuse(QuarantineReason::Corrupt, detail))
 }
 
+/// The refusal of what is encrypted inside the file. What S3 encrypts arrives as it was.
+pub(super) fn is_encrypted(what: &str) -> DecodeError {
+    let detail =
+        format!("{what} encrypted: write the file without Parquet's own encryption, that of S3 is enough");
+    refuse(QuarantineReason::Format, detail)
+}
+
 /// Where the footer is, from the last bytes of an object. Refuses an encrypted one, one that is cut short, and a
 /// footer that cannot be.
 pub fn footer_range(tail: &[u8], object_len: u64) -> Result<Range<u64>, DecodeError> {
@@ -58,7 +65,7 @@ pub fn footer_range(tail: &[u8], object_len: u64) -> Result<Range<u64>, DecodeEr
     };
     let [a, b, c, d, magic @ ..] = *tail;
     if magic == MAGIC_ENCRYPTED {
-        return Err(refuse(QuarantineReason::Format, "the footer is encrypted"));
+        return Err(is_encrypted("the footer is"));
     }
     if magic != MAGIC {
         return Err(corrupt("begins like Parquet but does not end like it: cut short".to_string()));

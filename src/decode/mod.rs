@@ -20,6 +20,7 @@ mod lengths;
 mod numbers;
 mod pages;
 pub mod parquet;
+mod sniff;
 pub mod text;
 mod thrift;
 mod unpack;
@@ -112,10 +113,10 @@ impl Reader {
             Some(magic) if guard::is_parquet(&magic) => {
                 parquet::ParquetReader::open(input, limits).map(Self::from)
             }
-            Some(magic) => Err(refuse(
-                QuarantineReason::Format,
-                format!("begins with the bytes {magic:02x?}: neither Parquet nor gzip"),
-            )),
+            Some(magic) => {
+                let head = input.range(0..input.len().min(sniff::HEAD_BYTES)).unwrap_or(magic);
+                Err(refuse(QuarantineReason::Format, sniff::object(&head)))
+            }
         }
     }
 

@@ -6,8 +6,8 @@
 //! Invariant: each row group gives exactly the rows it claims, or an error.
 
 use std::{
+    collections::BTreeSet,
     ops::Range,
-    panic,
     sync::{Arc, OnceLock},
 };
 
@@ -48,6 +48,7 @@ use super::{
 use crate::{
     limits,
     model::{Quarantine, QuarantineReason},
+    panics,
 };
 
 /// A Parquet object that is being read.
@@ -101,8 +102,9 @@ impl ParquetReader {
     /// Reads the footer and checks what it claims.
     pub(super) fn open(input: Input, limits: &DecodeLimits) -> Result<Self, DecodeError> {
         let footer = guard::footer(&input)?;
-        let meta = metadata(&footer)?;
+        let (meta, encrypted) = metadata(&footer)?;
         let plan = Plan::new(&meta)?;
+        plan.reads_none_of(&encrypted)?;
         let data_end = input.len() - guard::TAIL_BYTES - footer.len() as u64;
         guard::chunks(&meta, &plan.leaves, data_end, limits)?;
         // What is fetched as it is read begins with the first row group; without one there is nothing else to look at.
@@ -348,10 +350,14 @@ fn why(fault: &OnceLock<Quarantine>, error: &dyn std::error::Error) -> DecodeErr
     fault.get().cloned().map_or_else(|| corrupt(error), DecodeError::Quarantine)
 }
 
-fn metadata(footer: &[u8]) -> Result<ParquetMetaData, DecodeError> {
-    footer::check(footer)?;
-    ParquetMetaDataReader::decode_metadata(footer)
-        .map_err(|error| refuse(QuarantineReason::Corrupt, format!("the footer: {error}")))
+/// The footer, and the columns that are encrypted by their number in a row group.
+fn metadata(footer: &[u8]) -> Result<(ParquetMetaData, BTreeSet<usize>), DecodeError> {
+    let encrypted = footer::check(footer)?;
+    match ParquetMetaDataReader::decode_metadata(footer) {
+        Ok(meta) => Ok((meta, encrypted)),
+        Err(_) if !encrypted.is_empty() => Err(guard::is_encrypted("columns are")),
+        Err(error) => Err(refuse(QuarantineReason::Corrupt, format!("the footer: {error}"))),
+    }
 }
 
 /// Which columns are read, and as what.
@@ -428,6 +434,14 @@ impl Plan {
 }
 
 impl Plan {
+    fn reads_none_of(&self, encrypted: &BTreeSet<usize>) -> Result<(), DecodeError> {
+        let mut columns = self.binding.columns.iter().zip(&self.leaves);
+        match columns.find(|(_, leaf)| encrypted.contains(leaf)) {
+            Some(((field, _), _)) => Err(guard::is_encrypted(&format!("column {} is", field.name()))),
+            None => Ok(()),
+        }
+    }
+
     /// Whether what one column of addresses may have, all may.
     fn has_one_kind_of_address(&self) -> bool {
         let columns = self.binding.columns.iter().zip(self.usual.iter().flatten());
@@ -559,13 +573,16 @@ pub fn wanted_ranges(tail: &[u8], object_len: u64) -> Wanted {
         return Wanted::Footer(footer.start..tail_start);
     }
     let inside = (footer.start - tail_start) as usize..(footer.end - tail_start) as usize;
-    let ranges = panic::catch_unwind(|| column_ranges(&tail[inside], footer.start));
+    let ranges = panics::caught(|| column_ranges(&tail[inside], footer.start));
     Wanted::Ranges(ranges.unwrap_or_default())
 }
 
 fn column_ranges(footer: &[u8], data_end: u64) -> Vec<Range<u64>> {
-    let Ok(meta) = metadata(footer) else { return Vec::new() };
+    let Ok((meta, encrypted)) = metadata(footer) else { return Vec::new() };
     let Ok(plan) = Plan::new(&meta) else { return Vec::new() };
+    if plan.reads_none_of(&encrypted).is_err() {
+        return Vec::new();
+    }
     let no_limit = DecodeLimits { decompressed_bytes: u64::MAX };
     if guard::chunks(&meta, &plan.leaves, data_end, &no_limit).is_err() {
         return Vec::new();

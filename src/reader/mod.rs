@@ -11,7 +11,7 @@ mod decoders;
 #[cfg(test)]
 mod tests;
 
-use std::{any::Any, ops::ControlFlow, sync::Arc};
+use std::{ops::ControlFlow, sync::Arc};
 
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
@@ -26,6 +26,7 @@ use crate::{
     fetch::{FetchError, Fetched, fetch_or_begin},
     limits,
     model::{Candidate, Listed, Origin, Quarantine, QuarantineReason},
+    panics::{Caught, caught},
     store::{FailureReason, StoreError, chain},
 };
 
@@ -142,10 +143,10 @@ impl Opened<'_> {
         let folding = self
             .reader
             .decoders
-            .spawn(move || fold(Object { input, origin: &origin, classifier: &classifier }));
+            .spawn(move || caught(|| fold(Object { input, origin: &origin, classifier: &classifier })));
         let value = match folding.await.map_err(|error| error.try_into_panic()) {
-            Ok(value) => Ok(value),
-            Err(Ok(panic)) => Err(panicked(&*panic)),
+            Ok(value) => value.map_err(|panic| panicked(&panic)),
+            Err(Ok(panic)) => Err(panicked(&Caught::of(&*panic))),
             // The threads end with the reader, which is borrowed here.
             Err(Err(_)) => std::future::pending().await,
         };
@@ -221,10 +222,11 @@ impl From<&StoreError> for Unread {
 }
 
 /// Makes a panic over an object the reason for its quarantine.
-fn panicked(panic: &(dyn Any + Send)) -> Quarantine {
-    let message = panic.downcast_ref::<&str>().copied();
-    let message = message.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    let message = message.unwrap_or("without a message");
-    let message: String = message.chars().take(limits::DETAIL_BYTES / 4).collect();
-    Quarantine { reason: QuarantineReason::Corrupt, detail: format!("the decoder panicked: {message}") }
+fn panicked(panic: &Caught) -> Quarantine {
+    let message: String = panic.message.chars().take(limits::DETAIL_BYTES / 8).collect();
+    let place = panic.place.as_ref().map(|place| format!(" at {place}")).unwrap_or_default();
+    Quarantine {
+        reason: QuarantineReason::Corrupt,
+        detail: format!("the decoder panicked{place}: {message}"),
+    }
 }

@@ -6,7 +6,7 @@ use memchr::memchr;
 
 use super::gunzip::{Gunzip, Piece};
 use crate::{
-    decode::{DecodeError, refuse},
+    decode::{DecodeError, refuse, sniff},
     limits,
     model::QuarantineReason,
 };
@@ -38,6 +38,15 @@ impl Lines {
     pub(super) fn new(gunzip: Gunzip) -> Self {
         let buffer = vec![0; limits::TEXT_BUFFER_BYTES].into_boxed_slice();
         Self { gunzip, buffer, start: 0, end: 0, seams: Vec::new(), ended: false, number: 0 }
+    }
+
+    /// What the text begins with: as much as a buffer has, and [`sniff::HEAD_BYTES`] at least where there are as many.
+    /// Before the first line only.
+    pub(super) fn head(&mut self) -> Result<&[u8], DecodeError> {
+        while !self.ended && ((self.end - self.start) as u64) < sniff::HEAD_BYTES {
+            self.fill()?;
+        }
+        Ok(&self.buffer[self.start..self.end])
     }
 
     /// The next line that is not blank. The last may lack its line end, and so may the last of a gzip member: a line
