@@ -31,6 +31,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("parquet::", &["decode/"]),
     ("snap::", &["decode/"]),
     ("zstd::", &["decode/"]),
+    ("lz4_flex::", &["decode/"]),
+    ("brotli_decompressor::", &["decode/"]),
     ("prometheus_client", &["expose/"]),
     ("hyper::", &["expose/"]),
     ("hyper_util", &["expose/"]),

@@ -126,6 +126,37 @@ fn what_cannot_be_read_is_said_and_the_rest_is_still_told() {
     assert!(text.contains("2 of what was opened cannot be read\n"), "{text}");
 }
 
+/// Files of other tools: what is read in another way than it stands there, and what is not read at all.
+#[test]
+fn files_of_other_tools_are_told_of() {
+    let dir = place();
+    let logs = dir.path().join("logs");
+    let fixture = |name: &str| {
+        std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)).unwrap()
+    };
+    write(&logs, "hourly", "fl-0a", "log.parquet", fixture("parquet/pyarrow-epoch-milliseconds.parquet"));
+    write(&logs, "daily", "fl-0b", "log.parquet", fixture("refused/encrypted-footer.parquet"));
+    write(&logs, "hive-daily", "fl-0c", "log.gz", "{\"message\":\"2 1 eni-1\"}\n");
+    let (_, text) = reach(&dir);
+    let note = "note start and end are Unix milliseconds, by their size: read as seconds\n";
+    assert!(opened(&text, "hourly, Parquet").contains(note), "{text}");
+    let encrypted = "would be quarantined: format: the footer is encrypted: write the file without";
+    assert!(opened(&text, "daily, Parquet").contains(encrypted), "{text}");
+    let firehose =
+        "would be quarantined: format: JSON lines of Amazon Data Firehose: let the flow log deliver";
+    assert!(opened(&text, "hive-daily, text").contains(firehose), "{text}");
+    assert_eq!(text.matches("by their size").count(), 1, "{text}");
+    // Times in words are no numbers: the hour is that of the key, which is said.
+    let dir = place();
+    let row = "10.0.1.4 10.0.1.5 840 2026-03-10T00:00:00Z".to_owned();
+    let lines = ["srcaddr dstaddr bytes end".to_owned(), row.clone(), row];
+    write_text(&dir.path().join("logs"), "abcd", &lines);
+    let (_, text) = reach(&dir);
+    let note =
+        "note the time is not a number in 2 of the first 2 records: they count in the hour of the key\n";
+    assert!(opened(&text, "hourly, text").contains(note), "{text}");
+}
+
 #[test]
 fn a_folder_without_flow_logs_is_said_to_be_so() {
     let dir = place();

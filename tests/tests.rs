@@ -26,6 +26,7 @@ mod layouts;
 mod least_power;
 mod months;
 mod mutations;
+mod odd_files;
 mod parity;
 mod past;
 mod pipeline_property;

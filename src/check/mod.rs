@@ -7,6 +7,7 @@ mod advice;
 mod filters;
 mod json;
 mod sample;
+mod times;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,13 +20,13 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 pub use self::json::{problems, summary};
-use self::sample::Sample;
+use self::{sample::Sample, times::Times};
 
 use crate::{
     app::{self, AppError},
     classify::ObjectClassifier,
     config::{Config, Location, SourceConfig},
-    decode::{ColumnSet, DecodeError, DecodeLimits, FlowBatch, TimeUnit, features},
+    decode::{ColumnSet, DecodeError, DecodeLimits, FlowBatch, features},
     discover::{
         Found, Scan,
         layout::{delivery_of, flow_log_of},
@@ -148,15 +149,9 @@ async fn reach_source(
         let Some(found) = group.newest else { continue };
         let _ = writeln!(text, "opened {} ({kind})", found.listed.id.key);
         match columns(decoding, reader, &logs, found.into_candidate(source.name.clone())).await {
-            Ok((columns, unit)) => {
+            Ok((columns, times)) => {
                 write_features(text, &columns);
-                if unit > TimeUnit::Seconds {
-                    let unit = unit.as_str();
-                    let _ = writeln!(
-                        text,
-                        "  note start and end are Unix {unit}, by their size: read as seconds"
-                    );
-                }
+                times.write(text);
             }
             Err(why) => {
                 let _ = writeln!(text, "  {why}");
@@ -224,20 +219,20 @@ fn write_features(text: &mut String, columns: &ColumnSet) {
     }
 }
 
-/// The columns of an object, and the unit of its times, after its first records have been decoded.
+/// The columns of an object, and how it has its times, after its first records have been decoded.
 async fn columns(
     limits: DecodeLimits,
     reader: &Reader,
     logs: &Source,
     mut candidate: Candidate,
-) -> Result<(ColumnSet, TimeUnit), String> {
+) -> Result<(ColumnSet, Times), String> {
     let sample = reader.read(logs, &mut candidate, move |object| {
-        let mut unit = TimeUnit::default();
+        let mut times = Times::default();
         let first = |batch: &FlowBatch, _: &mut ObjectClassifier<'_>| {
-            unit = batch.time_unit;
+            times = Times::of(batch);
             Ok(ControlFlow::Break(()))
         };
-        object.each_batch(&limits, first).map(|(columns, _)| (columns, unit))
+        object.each_batch(&limits, first).map(|(columns, _)| (columns, times))
     });
     let sample = match sample.await {
         Ok(read) => read.value.unwrap_or_else(|why| Err(DecodeError::Quarantine(why))),

@@ -114,6 +114,10 @@ impl Reader {
                 parquet::ParquetReader::open(input, limits).map(Self::from)
             }
             Some(magic) => {
+                let len = input.len();
+                if input.range(len.saturating_sub(4)..len).is_some_and(|end| guard::is_parquet(&end)) {
+                    guard::begins_like_parquet(&input)?;
+                }
                 let head = input.range(0..input.len().min(sniff::HEAD_BYTES)).unwrap_or(magic);
                 Err(refuse(QuarantineReason::Format, sniff::object(&head)))
             }

@@ -143,12 +143,12 @@ impl Column {
     }
 }
 
-/// Whether the writer compressed pages of version 2 and said that it did not: Arrow C++ before 3.0.0, and so pyarrow, R
-/// and others on it. Source: ARROW-10353, ARROW-17100.
+/// Whether the writer compressed pages of version 2 and said that it did not: Arrow C++ before 3.0.0, which had another
+/// name then, and so pyarrow, R and others on it. Source: ARROW-10353, ARROW-17100.
 pub(super) fn is_always_compressed(created_by: Option<&str>) -> bool {
-    let version = created_by.and_then(|by| by.strip_prefix("parquet-cpp-arrow version "));
+    let version = created_by.and_then(|by| by.strip_prefix("parquet-cpp version "));
     let major = version.and_then(|version| version.split('.').next()?.parse::<u32>().ok());
-    major.is_some_and(|major| major < 3)
+    major.is_some_and(|major| major < 2)
 }
 
 /// The pages of a chunk in order, up to the one that has the chunk's last value. Pages that have no values are passed

@@ -140,8 +140,8 @@ fn pages_of_version_2_may_be_compressed_whatever_they_say() {
     let old = Column { always_compressed: true, ..snappy };
     assert_eq!(old.codec_of(&header(8, 8, false)), CompressionCodec::SNAPPY);
     for (by, always) in [
-        (Some("parquet-cpp-arrow version 2.0.0"), true),
-        (Some("parquet-cpp-arrow version 0.17.1"), true),
+        (Some("parquet-cpp version 1.5.1-SNAPSHOT"), true),
+        (Some("parquet-cpp version 2.0.0"), false),
         (Some("parquet-cpp-arrow version 3.0.0"), false),
         (Some("parquet-cpp-arrow version 26.0.1"), false),
         (Some("parquet-mr version 1.12.0 (build db75a6815f2ba1d1ee89d1a90aeb296f1f3a8f20)"), false),

@@ -207,7 +207,7 @@ impl IgnoreReason {
 pub enum QuarantineReason {
     /// A required column is missing, or a column has a type that cannot hold its field.
     Schema,
-    /// Neither Parquet nor gzip text, or a codec or encoding that is not supported.
+    /// Neither Parquet nor gzip text, encrypted, or with a codec or encoding that is not supported.
     Format,
     /// The bytes contradict themselves: cut short, wrong counts, a decoder error or panic.
     Corrupt,
