@@ -231,7 +231,7 @@ fn a_panic_of_the_library_is_one_line_of_the_log() {
             put(&dir.path().join("logs"), name, file);
         }
         let config = format!(
-            "[state]\npath = \"{0}/flowcost.db\"\n[ingest]\nstart = \"2000-01-01T00:00:00Z\"\n\
+            "[state]\npath = \"{0}/flowcost.db\"\n\
              [[source]]\nname = \"folder\"\nurl = \"file://{0}/logs/\"\nregion = \"us-east-1\"\n",
             dir.path().display()
         );

@@ -199,7 +199,11 @@ mod tests {
             ("srcaddr bytes", "no column pkt_dstaddr or dstaddr"),
             ("pkt-srcaddr bytes", "no column pkt_dstaddr or dstaddr"),
             ("dstaddr bytes", "no column pkt_srcaddr or srcaddr"),
-            ("SrcAddr DstAddr Bytes", "no column bytes"),
+            ("SrcAddr DstAddr Bytes", "no column bytes; there is Bytes, and names are in lower case"),
+            (
+                "DST-ADDR SRCADDR bytes",
+                "no column pkt_srcaddr or srcaddr; there is SRCADDR, and names are in lower case",
+            ),
             ("", "no column bytes"),
         ] {
             assert_eq!(refused(header), detail, "{header}");

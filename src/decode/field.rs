@@ -135,7 +135,7 @@ macro_rules! fields {
                     Field::TrafficPath => return self.traffic_path.iter_mut().for_each(|path| path.clear_where(0)),
                     _ => return,
                 };
-                self.time_unit = times.iter_mut().map(IntColumn::to_seconds).fold(self.time_unit, Ord::max);
+                self.time_unit = times.iter_mut().map(IntColumn::make_seconds).fold(self.time_unit, Ord::max);
             }
 
             /// The value of a row, as text for a person; `None` where there is no such column.

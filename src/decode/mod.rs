@@ -23,6 +23,7 @@ pub mod parquet;
 mod sniff;
 pub mod text;
 mod thrift;
+mod types;
 mod unpack;
 mod values;
 

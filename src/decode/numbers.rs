@@ -34,17 +34,17 @@ impl TimeUnit {
     /// milliseconds passed it in 1973.
     fn of(time: i64) -> (Self, i64) {
         match time {
-            ..100_000_000_000 => (Self::Seconds, 1),
-            ..100_000_000_000_000 => (Self::Milliseconds, 1_000),
-            ..100_000_000_000_000_000 => (Self::Microseconds, 1_000_000),
-            _ => (Self::Nanoseconds, 1_000_000_000),
+            i64::MIN..=99_999_999_999 => (Self::Seconds, 1),
+            100_000_000_000..=99_999_999_999_999 => (Self::Milliseconds, 1_000),
+            100_000_000_000_000..=99_999_999_999_999_999 => (Self::Microseconds, 1_000_000),
+            100_000_000_000_000_000.. => (Self::Nanoseconds, 1_000_000_000),
         }
     }
 }
 
 impl IntColumn {
     /// Turns times into seconds, rounded down; returns the smallest unit that any of them had.
-    pub(super) fn to_seconds(&mut self) -> TimeUnit {
+    pub(super) fn make_seconds(&mut self) -> TimeUnit {
         // All cells at once: the marks and negative times have the sign bit, and only a time of another unit has one
         // of the others.
         const OTHER_UNITS: i64 = i64::MAX & !((1 << 36) - 1);
@@ -155,16 +155,16 @@ mod tests {
             [IntCell::Null, IntCell::Value(time), IntCell::Bad]
                 .into_iter()
                 .for_each(|cell| column.push(cell));
-            assert_eq!(column.to_seconds(), unit, "{time}");
+            assert_eq!(column.make_seconds(), unit, "{time}");
             let value = if unit == TimeUnit::Seconds { time } else { second };
             assert_eq!(column.get(1), IntCell::Value(value), "{time}");
             assert_eq!((column.get(0), column.get(2)), (IntCell::Null, IntCell::Bad), "{time}");
         }
         let mut mixed = IntColumn::of_values([second, second * 1_000, second * 1_000_000].into_iter());
-        assert_eq!(mixed.to_seconds(), TimeUnit::Microseconds);
+        assert_eq!(mixed.make_seconds(), TimeUnit::Microseconds);
         assert_eq!(mixed, IntColumn::of_values([second; 3].into_iter()));
         let mut between = IntColumn::of_values([1 << 36, 99_999_999_999].into_iter());
-        assert_eq!(between.to_seconds(), TimeUnit::Seconds, "looked at one by one");
+        assert_eq!(between.make_seconds(), TimeUnit::Seconds, "looked at one by one");
     }
 
     #[test]

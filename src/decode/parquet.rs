@@ -5,27 +5,22 @@
 //! types and encodings are read by [`Chunk`], all others by the library. Refuses to know what a field means.
 //! Invariant: each row group gives exactly the rows it claims, or an error.
 
-use std::{
-    collections::BTreeSet,
-    ops::Range,
-    sync::{Arc, OnceLock},
-};
+use std::{collections::BTreeSet, ops::Range, sync::OnceLock};
 
 use ::arrow::{
     array::RecordBatch,
-    datatypes::{DataType, Field as ArrowField, Fields, TimeUnit},
+    datatypes::{DataType, Field as ArrowField, Fields},
 };
 use ::parquet::{
     arrow::{
         FieldLevels, ProjectionMask,
         arrow_reader::{ParquetRecordBatchReader, RowGroups},
-        parquet_to_arrow_field_levels, parquet_to_arrow_schema,
+        parquet_to_arrow_field_levels,
     },
-    basic::{ConvertedType, LogicalType, Repetition, Type as PhysicalType},
+    basic::Repetition,
     column::page::PageIterator,
     errors::{ParquetError, Result as ParquetResult},
     file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData},
-    schema::types::{SchemaDescriptor, Type, TypePtr},
 };
 
 use bytes::Bytes;
@@ -43,7 +38,9 @@ use super::{
     guard::{self, PageGuard},
     interned::Interned,
     numbers::{Form, MOST_SCALE},
-    refuse, values,
+    refuse,
+    types::{arrow_type, decimal_scale, fixed_bytes, schema_of, usual_type, wanted_type, without_annotation},
+    values,
 };
 use crate::{
     limits,
@@ -447,73 +444,6 @@ impl Plan {
         let columns = self.binding.columns.iter().zip(self.usual.iter().flatten());
         let mut kinds = columns.filter(|((field, _), _)| field.kind() == Kind::Address).map(|(_, text)| text);
         kinds.next().is_none_or(|first| kinds.all(|text| text == first))
-    }
-}
-
-/// A schema that has these columns only; their leaves are numbered anew from 0.
-fn schema_of(columns: Vec<TypePtr>) -> ParquetResult<SchemaDescriptor> {
-    let root = Type::group_type_builder("flows").with_fields(columns).build()?;
-    Ok(SchemaDescriptor::new(Arc::new(root)))
-}
-
-/// Digits behind the point, of a column of decimals.
-fn decimal_scale(column: &Type) -> Option<u32> {
-    let info = column.get_basic_info();
-    let scale = match info.logical_type_ref() {
-        Some(LogicalType::Decimal(decimal)) => decimal.scale,
-        None if info.converted_type() == ConvertedType::DECIMAL => column.get_scale(),
-        Some(_) | None => return None,
-    };
-    // A negative one is not allowed, and too large to be read.
-    Some(u32::try_from(scale).unwrap_or(u32::MAX))
-}
-
-/// The column as its plain physical type. The library would read decimals of a few lengths only, and panic over others.
-fn without_annotation(column: &Type) -> ParquetResult<TypePtr> {
-    let info = column.get_basic_info();
-    let length = match column {
-        Type::PrimitiveType { type_length, .. } => *type_length,
-        Type::GroupType { .. } => 0,
-    };
-    let plain = Type::primitive_type_builder(column.name(), column.get_physical_type())
-        .with_repetition(info.repetition())
-        .with_length(length);
-    Ok(Arc::new(plain.build()?))
-}
-
-fn arrow_type(column: &TypePtr) -> ParquetResult<DataType> {
-    let schema = parquet_to_arrow_schema(&schema_of(vec![column.clone()])?, None)?;
-    Ok(schema.field(0).data_type().clone())
-}
-
-/// What the text of a column may be, `None` of a type that [`Chunk`] does not read.
-fn usual_type(field: Field, column: &TypePtr, found: &DataType) -> Option<Text> {
-    let number = field.kind().is_integer();
-    match (found, column.get_physical_type()) {
-        (DataType::Utf8, PhysicalType::BYTE_ARRAY) if !number => Some(Text::Utf8),
-        (DataType::Binary, PhysicalType::BYTE_ARRAY) if !number => Some(Text::Bytes),
-        (DataType::Int32, PhysicalType::INT32) | (DataType::Int64, PhysicalType::INT64) if number => {
-            Some(Text::Bytes)
-        }
-        _ => None,
-    }
-}
-
-fn fixed_bytes(found: &DataType) -> usize {
-    match found {
-        DataType::FixedSizeBinary(size) => usize::try_from(*size).unwrap_or(usize::MAX),
-        _ => 0,
-    }
-}
-
-/// Text as dictionaries. INT96 as seconds: in nanoseconds, the default, far dates would wrap.
-fn wanted_type(column: &Type, found: DataType) -> DataType {
-    match found {
-        DataType::Utf8 | DataType::Binary | DataType::FixedSizeBinary(_) => {
-            DataType::Dictionary(Box::new(DataType::Int32), Box::new(found))
-        }
-        _ if column.get_physical_type() == PhysicalType::INT96 => DataType::Timestamp(TimeUnit::Second, None),
-        other => other,
     }
 }
 

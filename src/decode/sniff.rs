@@ -83,14 +83,14 @@ pub(super) fn without_header(head: &[u8]) -> Option<String> {
     if line.len() < first_line(head).len() && names_of_flow_logs(line) > 1 {
         return Some("a byte order mark before the header: store the text without it".to_owned());
     }
+    let (first, rest) = line.split_at(line.iter().position(|byte| *byte == b' ').unwrap_or(line.len()));
+    if first.ends_with(b"Z") && first.contains(&b'T') && is_record(rest.trim_ascii_start()) {
+        return Some(format!("an export of CloudWatch Logs, a time before each record: {TO_S3}"));
+    }
     if is_record(line) {
         return Some(format!(
             "records without a header line, as CloudWatch Logs and Firehose have them: {TO_S3}"
         ));
-    }
-    let (first, rest) = line.split_at(line.iter().position(|byte| *byte == b' ').unwrap_or(line.len()));
-    if first.ends_with(b"Z") && first.contains(&b'T') && is_record(rest.trim_ascii_start()) {
-        return Some(format!("an export of CloudWatch Logs, a time before each record: {TO_S3}"));
     }
     for (separator, name) in [(b',', "commas"), (b'\t', "tabs"), (b';', "semicolons"), (b'|', "bars")] {
         let parted = |byte: &u8| match *byte {

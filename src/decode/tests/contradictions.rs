@@ -195,7 +195,7 @@ fn what_ends_like_parquet_begins_like_it() {
             let len = file.len() as u64;
             let Wanted::Ranges(ranges) = parquet::wanted_ranges(&file, len) else { panic!() };
             let end = ranges.last().unwrap().end;
-            let ranges = ranges.into_iter().chain([end..len]);
+            let ranges = ranges.into_iter().chain(std::iter::once(end..len));
             let chunks =
                 ranges.map(|range| (range.start, file.slice(range.start as usize..range.end as usize)));
             let chunks = chunks.collect();

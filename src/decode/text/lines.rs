@@ -40,13 +40,16 @@ impl Lines {
         Self { gunzip, buffer, start: 0, end: 0, seams: Vec::new(), ended: false, number: 0 }
     }
 
-    /// What the text begins with: as much as a buffer has, and [`sniff::HEAD_BYTES`] at least where there are as many.
-    /// Before the first line only.
+    /// What the text begins with: [`sniff::HEAD_BYTES`] at least, or the first line. Seams have to lie in a line that
+    /// is not complete, so it reads no further.
     pub(super) fn head(&mut self) -> Result<&[u8], DecodeError> {
-        while !self.ended && ((self.end - self.start) as u64) < sniff::HEAD_BYTES {
+        loop {
+            let head = &self.buffer[self.start..self.end];
+            if self.ended || head.len() as u64 >= sniff::HEAD_BYTES || memchr(b'\n', head).is_some() {
+                return Ok(&self.buffer[self.start..self.end]);
+            }
             self.fill()?;
         }
-        Ok(&self.buffer[self.start..self.end])
     }
 
     /// The next line that is not blank. The last may lack its line end, and so may the last of a gzip member: a line
