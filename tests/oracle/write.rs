@@ -136,7 +136,11 @@ fn numbers(column: &str, cells: &[Cell], dice: &mut Dice) -> ArrayRef {
         .collect();
     let floats = readable.iter().all(|number| (-EXACT..=EXACT).contains(number));
     if cells.contains(&Cell::Unreadable) {
-        return if floats && dice.roll(2) == 1 { as_floats(cells, dice) } else { as_texts(cells, dice) };
+        return if floats && dice.roll(2) == 1 {
+            as_floats(column, cells, dice)
+        } else {
+            as_texts(cells, dice)
+        };
     }
     let whole: Vec<Option<i64>> =
         cells.iter().map(|cell| if let Cell::Whole(number) = cell { Some(*number) } else { None }).collect();
@@ -146,7 +150,7 @@ fn numbers(column: &str, cells: &[Cell], dice: &mut Dice) -> ArrayRef {
         .or_else(|| narrow::<u16, UInt16Array>(&whole, choice == 8))
         .or_else(|| narrow::<u32, UInt32Array>(&whole, choice == 9))
         .or_else(|| narrow::<u64, UInt64Array>(&whole, choice == 10))
-        .or_else(|| (choice == 11 && floats).then(|| as_floats(cells, dice)))
+        .or_else(|| (choice == 11 && floats).then(|| as_floats(column, cells, dice)))
         .or_else(|| (choice == 12).then(|| as_texts(cells, dice)))
         .or_else(|| (choice == 13).then(|| as_decimals(&whole, dice)))
         .or_else(|| {
@@ -169,12 +173,15 @@ fn narrow<N: TryFrom<i64>, A: From<Vec<Option<N>>> + arrow::array::Array + 'stat
     Some(Arc::new(A::from(cells?)))
 }
 
-fn as_floats(cells: &[Cell], dice: &mut Dice) -> ArrayRef {
+fn as_floats(column: &str, cells: &[Cell], dice: &mut Dice) -> ArrayRef {
     const UNREADABLE: [f64; 5] = [1.5, f64::NEG_INFINITY, f64::INFINITY, 1e300, 9_007_199_254_740_992.0];
+    // A fraction of a time is rounded down.
+    let is_time = ["start", "end"].contains(&column);
+    let unreadable = &UNREADABLE[usize::from(is_time)..];
     let floats = cells.iter().map(|cell| match cell {
         Cell::Null => [None, Some(f64::NAN)][dice.roll(2)],
         Cell::Whole(number) => Some(*number as f64),
-        Cell::Unreadable => Some(UNREADABLE[dice.roll(UNREADABLE.len())]),
+        Cell::Unreadable => Some(unreadable[dice.roll(unreadable.len())]),
     });
     Arc::new(floats.collect::<Float64Array>())
 }
