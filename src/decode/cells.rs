@@ -3,7 +3,7 @@
 //! Invariant: what a row becomes depends on its own value alone, and a dictionary's value is looked at once per row
 //! group, not once per row.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use ::arrow::{
     array::{Array, ArrayRef, AsArray, Int32Array},
@@ -31,7 +31,7 @@ pub(super) fn holds(field: Field, data_type: &DataType) -> bool {
         DataType::Timestamp(_, _) => field.kind() == Kind::Time,
         number => {
             let is_number = number.is_integer() || matches!(number, DataType::Float32 | DataType::Float64);
-            field.kind().is_integer() && is_number
+            (field.kind().is_integer() || field.kind() == Kind::Account) && is_number
         }
     }
 }
@@ -109,7 +109,10 @@ impl ColumnDecoder {
             Cells::Direction(cells) => Column::Direction(cells.column(array)?),
             Cells::Action(cells) => Column::Action(cells.column(array)?),
             Cells::LogStatus(cells) => Column::LogStatus(cells.column(array)?),
-            Cells::Account(cells) => Column::Account(cells.column(array)?),
+            Cells::Account(cells) => Column::Account(match array.as_dictionary_opt::<Int32Type>() {
+                None if array.data_type() != &DataType::Null => accounts(array)?,
+                _ => cells.column(array)?,
+            }),
             Cells::Presence(cells) => Column::Presence(cells.column(array)?),
             Cells::Integer(cells) => {
                 let column = integers(array, cells, self.field.kind() == Kind::Time)?;
@@ -276,6 +279,26 @@ fn integers(array: &ArrayRef, text: &mut Interned<IntCell>, is_time: bool) -> Re
         }
     };
     Ok(column)
+}
+
+/// Accounts as numbers, which lack the zeros that some begin with.
+fn accounts(array: &ArrayRef) -> Result<DictColumn<Account>, DecodeError> {
+    let numbers = integers(array, &mut Interned::new(values::integer), false)?;
+    let mut places: HashMap<IntCell, u32> = HashMap::new();
+    let mut found = Vec::new();
+    let index = (0..numbers.len()).map(|row| {
+        let cell = numbers.get(row);
+        *places.entry(cell).or_insert_with(|| {
+            found.push(match cell {
+                IntCell::Null => Account::Null,
+                IntCell::Value(id @ 0..=999_999_999_999) => Account::Id(id.unsigned_abs()),
+                IntCell::Value(_) | IntCell::Bad => Account::Other,
+            });
+            found.len() as u32 - 1
+        })
+    });
+    let index = index.collect();
+    Ok(DictColumn::new(found, index))
 }
 
 fn floats<T: ArrowPrimitiveType>(array: &ArrayRef, exact: f64, is_time: bool) -> IntColumn

@@ -217,7 +217,7 @@ pub enum AddrCell {
 }
 
 /// An integer as the file has it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum IntCell {
     /// Null, `-` or empty.
     Null,

@@ -453,3 +453,21 @@ fn times_in_smaller_units_are_seconds() {
         }
     }
 }
+
+/// Tools make numbers of what looks like them, and lose the zeros that an account begins with.
+#[test]
+fn accounts_may_be_numbers() {
+    let ids = [Some(123_456_789_012_i64), None, Some(123_456_789), Some(-1), Some(1_000_000_000_000)];
+    let id = |id| Account::Id(id);
+    let expected = [id(123_456_789_012), Account::Null, id(123_456_789), Account::Other, Account::Other];
+    let floats = ids.map(|id| id.map(|id| id as f64));
+    let columns: [ArrayRef; 2] =
+        [Arc::new(Int64Array::from(ids.to_vec())), Arc::new(Float64Array::from(floats.to_vec()))];
+    for column in columns {
+        let mut columns = log_with("account_id", column);
+        columns.push(("flow_direction", same_text("egress", 5)));
+        columns.push(("instance_id", same_text("i-1", 5)));
+        let batch = read_one(&write(&columns, properties()));
+        assert_eq!(cells(&batch.account_id.unwrap()), expected);
+    }
+}
