@@ -26,6 +26,12 @@ pub const ROOTS: usize = 10_000;
 /// Views of a topology that are kept: one for each set of scopes that match. Some for each account in large organisations.
 pub const VIEWS: usize = 256;
 
+/// Folders of layouts that a source does not read into which a full scan looks, of accounts and of regions: a request each.
+pub const OTHER_LAYOUT_FOLDERS: usize = 4;
+
+/// How often it is said of a source that flow logs are not read, for each reason.
+pub const UNREAD_EVERY: Duration = Duration::from_secs(3600);
+
 /// Every how many polls the whole lookback is listed, and accounts and regions are looked for anew.
 pub const FULL_SCAN_EVERY: u32 = 10;
 

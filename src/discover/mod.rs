@@ -3,7 +3,11 @@
 //! Progress is a set of keys. A scan returns every key of its stretch whatever was seen before; whoever asks takes the
 //! difference with what is settled. Refuses to know what has been counted, and never uses a time of the store.
 
+pub mod dates;
 pub mod layout;
+mod names;
+mod order;
+mod strangers;
 pub mod window;
 
 use std::{
@@ -12,12 +16,15 @@ use std::{
     time::Duration,
 };
 
-use layout::{Dates, Head, Layout, ParsedKey, PathNames, Step};
+use dates::{Dates, ParsedKey};
+use layout::{Head, Layout, PathNames, Step};
 use window::Window;
 
 use crate::{
     limits,
-    model::{Candidate, Hour, IgnoreReason, Listed, Origin, Partition, PartitionSpan, Timestamp},
+    model::{
+        Candidate, Hour, IgnoreReason, IgnoredKey, IgnoredKeys, Listed, Origin, Partition, PartitionSpan,
+    },
     store::{FailureReason, ListRequest, ObjectStore, Operation, StoreError},
 };
 
@@ -60,7 +67,14 @@ pub struct Discovery {
     hourly: BTreeSet<String>,
     /// The root whose turn it is.
     turn: usize,
+    /// The folders that were found when accounts and regions were last looked for.
+    folders: Folders,
+    /// The folder of another layout whose turn it is.
+    other_turn: usize,
 }
+
+/// The names of folders, by the prefix that they are below.
+type Folders = BTreeMap<String, Vec<String>>;
 
 /// What the lists of a source have kept out when its accounts and regions were last looked for, at most
 /// [`limits::HINTS`] of each.
@@ -121,6 +135,8 @@ impl Discovery {
             excluded: Excluded::default(),
             hourly: BTreeSet::new(),
             turn: 0,
+            folders: Folders::new(),
+            other_turn: 0,
         }
     }
 
@@ -166,7 +182,7 @@ impl Discovery {
 
     /// Looks for accounts and regions anew. On failure the ones known before stay.
     pub async fn find_roots(&mut self) -> Result<(), StoreError> {
-        let mut listings = BTreeMap::new();
+        let mut listings = Folders::new();
         let mut excluded = Excluded::default();
         let mut roots = Vec::new();
         for head in self.spec.layout.heads() {
@@ -198,7 +214,7 @@ impl Discovery {
                 names,
             }));
         }
-        (self.roots, self.excluded) = (roots, excluded);
+        (self.roots, self.excluded, self.folders) = (roots, excluded, listings);
         Ok(())
     }
 
@@ -213,23 +229,34 @@ impl Discovery {
         }
     }
 
+    /// The folders below a prefix, where no request is needed to know them.
+    fn known_children(
+        &self,
+        head: Head<'_>,
+        depth: usize,
+        prefix: &str,
+        listings: &Folders,
+    ) -> Option<Vec<String>> {
+        if let Some(rest) = self.spec.prefix.strip_prefix(prefix)
+            && let Some((segment, _)) = rest.split_once('/')
+        {
+            return Some(vec![segment.to_owned()]);
+        }
+        if let Step::Fixed(segment) = head.step(depth) {
+            return Some(vec![segment]);
+        }
+        listings.get(prefix).cloned()
+    }
+
     async fn children(
         &self,
         head: Head<'_>,
         depth: usize,
         prefix: &str,
-        listings: &mut BTreeMap<String, Vec<String>>,
+        listings: &mut Folders,
     ) -> Result<Vec<String>, StoreError> {
-        if let Some(rest) = self.spec.prefix.strip_prefix(prefix)
-            && let Some((segment, _)) = rest.split_once('/')
-        {
-            return Ok(vec![segment.to_owned()]);
-        }
-        if let Step::Fixed(segment) = head.step(depth) {
-            return Ok(vec![segment]);
-        }
-        if let Some(known) = listings.get(prefix) {
-            return Ok(known.clone());
+        if let Some(known) = self.known_children(head, depth, prefix, listings) {
+            return Ok(known);
         }
         let mut pages = Pages::new(prefix.to_owned(), None, true);
         let mut segments = Vec::new();
@@ -265,18 +292,18 @@ impl Discovery {
     fn scan_of<'a>(&self, roots: impl Iterator<Item = &'a Root>, window: Window, whole_days: bool) -> Scan {
         let roots = roots.map(|root| {
             let whole_day = root.dates.may_mix() && (whole_days || !self.hourly.contains(&root.prefix));
-            let after = root.dates.boundary(&root.prefix, window.from, whole_day);
             let narrowed = self.spec.prefix.starts_with(&root.prefix);
             let prefix = if narrowed { self.spec.prefix.clone() } else { root.prefix.clone() };
-            (root.clone(), Pages::new(prefix, Some(after), false))
+            Listing::new(root.clone(), prefix, window, whole_day)
         });
         Scan {
             spec: self.spec.clone(),
             store: Arc::clone(&self.store),
             window,
-            rest: roots.collect::<Vec<_>>().into_iter(),
+            rest: roots.flatten().collect::<Vec<_>>().into_iter(),
             current: None,
             listed: 0,
+            ignored: IgnoredKeys::default(),
             failure: None,
             daily: BTreeSet::new(),
             done: BTreeSet::new(),
@@ -328,9 +355,10 @@ pub struct Scan {
     spec: SourceSpec,
     store: Arc<dyn ObjectStore>,
     window: Window,
-    rest: std::vec::IntoIter<(Root, Pages)>,
-    current: Option<(Root, Pages)>,
+    rest: std::vec::IntoIter<Listing>,
+    current: Option<Listing>,
     listed: u64,
+    ignored: IgnoredKeys,
     failure: Option<StoreError>,
     daily: BTreeSet<String>,
     done: BTreeSet<String>,
@@ -344,25 +372,22 @@ impl Scan {
             if self.current.is_none() {
                 self.current = Some(self.rest.next()?);
             }
-            let (root, pages) = self.current.as_mut()?;
-            match pages.next(&*self.store).await {
-                Ok(Some(page)) => {
-                    self.listed += page.objects.len() as u64;
-                    let (found, past) = read_page(&self.spec, self.window, root, page.objects);
+            let listing = self.current.as_mut()?;
+            match listing.next(&*self.store, self.window).await {
+                Ok(Some(objects)) => {
+                    self.listed += objects.len() as u64;
+                    let root = &listing.root;
+                    let found = read_page(&self.spec, self.window, root, objects, &mut self.ignored);
                     if found
                         .iter()
                         .any(|one| one.ignored.is_none() && one.partition.span == PartitionSpan::Day)
                     {
                         self.daily.insert(root.prefix.clone());
                     }
-                    if past {
-                        self.done.insert(root.prefix.clone());
-                        self.current = None;
-                    }
                     return Some(found);
                 }
                 Ok(None) => {
-                    self.done.insert(root.prefix.clone());
+                    self.done.insert(listing.root.prefix.clone());
                     self.current = None;
                 }
                 Err(error) => {
@@ -371,6 +396,11 @@ impl Scan {
                 }
             }
         }
+    }
+
+    /// Keys that were listed and are not to be read by their names alone.
+    pub fn ignored(&self) -> &IgnoredKeys {
+        &self.ignored
     }
 
     /// Keys that were listed.
@@ -389,10 +419,49 @@ impl Scan {
     }
 }
 
-/// The keys of a page that belong to the window, and whether the listing has gone past it.
-fn read_page(spec: &SourceSpec, window: Window, root: &Root, objects: Vec<Listed>) -> (Vec<Found>, bool) {
-    const DAY: i64 = 24 * 3600;
-    let mut past = false;
+/// The listing of one root under way.
+#[derive(Debug)]
+struct Listing {
+    root: Root,
+    whole_day: bool,
+    pages: Pages,
+}
+
+impl Listing {
+    /// `None` when the window can have no key below the root.
+    fn new(root: Root, prefix: String, window: Window, whole_day: bool) -> Option<Self> {
+        let after = root.dates.seek(&root.prefix, &window, whole_day, "")?;
+        Some(Self { root, whole_day, pages: Pages::new(prefix, Some(after), false) })
+    }
+
+    /// The next page. Keys between the stretches of the window are jumped over, which never costs more requests than
+    /// listing them: where the window has been left, the next page begins where it goes on.
+    async fn next(
+        &mut self,
+        store: &dyn ObjectStore,
+        window: Window,
+    ) -> Result<Option<Vec<Listed>>, StoreError> {
+        let Some(page) = self.pages.next(store).await? else { return Ok(None) };
+        if let Some(last) = page.objects.last().filter(|_| page.next.is_some()) {
+            let at = last.id.key.as_str();
+            match self.root.dates.seek(&self.root.prefix, &window, self.whole_day, at) {
+                Some(on) if on != at => self.pages.jump(on),
+                Some(_) => {}
+                None => self.pages.end(),
+            }
+        }
+        Ok(Some(page.objects))
+    }
+}
+
+/// The keys of a page that belong to the window.
+fn read_page(
+    spec: &SourceSpec,
+    window: Window,
+    root: &Root,
+    objects: Vec<Listed>,
+    ignored: &mut IgnoredKeys,
+) -> Vec<Found> {
     let mut found = Vec::with_capacity(objects.len());
     let mut last: Option<Partition> = None;
     for listed in objects {
@@ -401,21 +470,27 @@ fn read_page(spec: &SourceSpec, window: Window, root: &Root, objects: Vec<Listed
                 if last.as_ref() != Some(&partition) {
                     last = Some(partition.clone());
                 }
-                // Within a day, daily keys and hours interleave; a day later everything is past.
-                past |= partition.start.start() > Timestamp(window.until.0.saturating_add(DAY));
                 if !window.contains(&partition) {
                     continue;
                 }
                 let wanted = allowed_id(&spec.flow_log_ids, flow_log_id);
-                let ignored = (!wanted).then_some(IgnoreReason::Filtered);
-                found.push(Found { listed, partition, ignored });
+                let reason = (!wanted).then_some(IgnoreReason::Filtered);
+                if !wanted {
+                    ignored.note(IgnoredKey::Filtered, &listed.id.key);
+                }
+                found.push(Found { listed, partition, ignored: reason });
             }
             Err(reason) => {
+                let kind = match reason {
+                    IgnoreReason::Folder => IgnoredKey::Folder,
+                    _ => root.dates.stranger(&root.prefix, &listed.id.key),
+                };
+                ignored.note(kind, &listed.id.key);
                 found.push(Found { listed, partition: outside(spec), ignored: Some(reason) });
             }
         }
     }
-    (found, past)
+    found
 }
 
 /// A key that names no flow log cannot be one of the wanted.
@@ -438,6 +513,17 @@ struct Pages {
 impl Pages {
     fn new(prefix: String, start_after: Option<String>, delimited: bool) -> Self {
         Self { prefix, start_after, delimited, token: None, last_key: None, count: 0, ended: false }
+    }
+
+    /// Goes on behind a text that comes after everything that was listed.
+    fn jump(&mut self, to: String) {
+        self.start_after = Some(to);
+        self.token = None;
+    }
+
+    /// Lists no more.
+    fn end(&mut self) {
+        self.ended = true;
     }
 
     async fn next(&mut self, store: &dyn ObjectStore) -> Result<Option<crate::store::Page>, StoreError> {
