@@ -36,6 +36,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("hyper_util", &["expose/"]),
     ("rustls::", &["expose/web/", "healthcheck.rs"]),
     ("bcrypt::", &["expose/web/"]),
+    ("x509_parser::", &["expose/web/"]),
     ("base64::", &["expose/web/"]),
     ("figment", &["config.rs", "config/"]),
     ("serde_saphyr", &["config/"]),

@@ -253,6 +253,7 @@ pub async fn run_with(
         return Ok(());
     };
     let observer = running.observer.clone();
+    let web = web.observed_by(observer.clone());
     let watch = tokio::spawn(certificates::watch(web.clone(), observer.clone(), stop.child_token()));
     // After the lock: a second process must not say that it serves.
     let tls = web.current().tls.is_some();

@@ -26,12 +26,13 @@ use crate::{
     config::{Config, Location, SourceConfig},
     decode::{ColumnSet, DecodeError, DecodeLimits, features},
     discover::{
-        Found, Scan,
+        Discovery, Found, Scan,
         layout::{delivery_of, flow_log_of},
-        window,
+        window::{self, Window},
     },
+    event::unread_advice,
     limits,
-    model::{Candidate, Hour, IgnoreReason, PartitionSpan, Timestamp},
+    model::{Candidate, Hour, IgnoreReason, IgnoredKey, IgnoredKeys, PartitionSpan, Timestamp},
     reader::{Limits, Read, Reader, Source, Unread},
     store::chain,
 };
@@ -94,7 +95,8 @@ async fn reach_source(
     let mut logs = app::source(config, source, Arc::new(|_| {})).await;
     let discovery = &mut logs.discovery;
     discovery.find_roots().await.map_err(|error| format!("cannot be listed: {}", chain(&error)))?;
-    let roots: Vec<&str> = discovery.roots().collect();
+    let window = window::open(now, config.ingest.lookback, now.minus(config.ingest.lookback), None);
+    let roots: Vec<String> = discovery.roots().map(str::to_owned).collect();
     let excluded = filters::of_folders(source, discovery.excluded());
     for line in &excluded {
         let _ = writeln!(text, "{line}");
@@ -103,6 +105,7 @@ async fn reach_source(
         return Err("nothing is left to read: name what was found in these lists, or empty them".to_owned());
     }
     if roots.is_empty() {
+        write_unread(text, discovery, window, IgnoredKeys::default()).await?;
         return Err(format!(
             "no account and region found below it that fit layout = \"{}\": look at url and layout",
             source.layout.as_str()
@@ -115,7 +118,6 @@ async fn reach_source(
     if let Some(more) = roots.len().checked_sub(limits::REACH_ROOTS).filter(|more| *more > 0) {
         let _ = writeln!(text, "  and {more} more");
     }
-    let window = window::open(now, config.ingest.lookback, now.minus(config.ingest.lookback), None);
     let mut listing = Listing::default();
     let mut scan = discovery.scan(window.recent(now), true);
     listing.take(source, &mut scan).await;
@@ -127,6 +129,7 @@ async fn reach_source(
         return Err(format!("cannot be listed: {}", chain(&error)));
     }
     listing.write(text);
+    write_unread(text, discovery, window, scan.ignored().clone()).await?;
     let excluded = filters::of_flow_logs(source, &listing.filtered);
     for line in &excluded {
         let _ = writeln!(text, "{line}");
@@ -157,6 +160,25 @@ async fn reach_source(
     *sample = read_sample(decoding, reader, &logs, source, chosen).await;
     advice::write(text, sample, &config.rules);
     if unreadable > 0 { Err(format!("{unreadable} of what was opened cannot be read")) } else { Ok(()) }
+}
+
+/// Keys that look like flow logs and are not read, here or in folders of other layouts.
+async fn write_unread(
+    text: &mut String,
+    discovery: &mut Discovery,
+    window: Window,
+    mut keys: IgnoredKeys,
+) -> Result<(), String> {
+    let looked = discovery.look_elsewhere(window, &mut keys).await;
+    looked.map_err(|error| format!("cannot be listed: {}", chain(&error)))?;
+    for kind in IgnoredKey::ALL {
+        let Some(example) = keys.example(kind) else { continue };
+        let (objects, word) = (keys.count(kind), kind.as_str());
+        let s = if objects == 1 { "" } else { "s" };
+        let _ = writeln!(text, "not read, {word}: {objects} key{s} like {example}");
+        let _ = writeln!(text, "  {}", unread_advice(kind));
+    }
+    Ok(())
 }
 
 /// Reads the objects one after another, as far as time goes. One that cannot be read says nothing here.

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     event::{Event, Progress, ScanKind},
     limits,
-    model::Timestamp,
+    model::{IgnoredKey, IgnoredKeys, Timestamp},
     store::{FailureReason, Operation},
 };
 
@@ -54,6 +54,7 @@ struct SourceCounts {
     pending: u64,
     progress: Progress,
     overlapping_flow_logs: u64,
+    ignored: IgnoredKeys,
     /// Why the last scan has failed; `None` after one that has not.
     scan_failure: Option<Failure>,
     /// Why an object was last put back.
@@ -144,6 +145,10 @@ impl SelfMetrics {
                 let Some(counts) = self.of(source) else { return };
                 counts.overlapping_flow_logs += pairs;
             }
+            Event::KeysIgnored { source, keys } => {
+                let Some(counts) = self.of(source) else { return };
+                counts.ignored.clone_from(keys);
+            }
             Event::ConfigReloaded => self.reload_successful = true,
             Event::ConfigReloadFailed { .. } => self.reload_successful = false,
             Event::CertificatesReloaded
@@ -169,6 +174,9 @@ impl SelfMetrics {
             | Event::Remark { .. }
             | Event::Unpriced { .. }
             | Event::ForeignRegion { .. }
+            | Event::FlowLogsUnread { .. }
+            | Event::NothingFits { .. }
+            | Event::HandshakeFailed { .. }
             | Event::SeriesLimitReached
             | Event::PartitionsSealed { .. }
             | Event::HoursFolded { .. }
@@ -250,6 +258,10 @@ impl Collector for Counted {
             &catalog::OVERLAPPING_FLOW_LOGS,
             each().map(|(source, counts)| ([source], Value::Int(counts.overlapping_flow_logs))),
         )?;
+        let ignored = each().flat_map(|(source, counts)| {
+            IgnoredKey::ALL.map(|kind| ([source, kind.as_str()], Value::Int(counts.ignored.count(kind))))
+        });
+        page.family(&catalog::IGNORED_KEYS, ignored)?;
         let requests = each().flat_map(|(source, counts)| {
             Operation::ALL.map(|operation| {
                 ([source, operation.as_str()], Value::Int(counts.requests[operation as usize]))
