@@ -272,7 +272,8 @@ impl Event {
                 warn!(%source, reason = reason.as_str(), objects, %example, %layout, advice, "keys that look like flow logs are not read");
             }
             Self::NothingFits { source, layout } => {
-                let advice = "check url and layout; a new flow log delivers its first files within some minutes";
+                let advice =
+                    "check url and layout; a new flow log delivers its first files within some minutes";
                 warn!(%source, %layout, advice, "no account and region below the url fits the layout: nothing is read");
             }
             Self::OverlappingFlowLogs { source, interface, first, second } => {

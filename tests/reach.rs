@@ -311,3 +311,24 @@ fn what_the_lists_of_a_source_keep_out_is_named_with_the_list() {
     let (_, text) = with("flow_log_ids = [\"fl-0b\"]\n");
     assert!(text.contains("  excluded by flow_log_ids = [\"fl-0b\"]: fl-0a (1 object)\n  opened "), "{text}");
 }
+
+#[test]
+fn a_layout_that_no_longer_fits_is_named_with_a_key() {
+    for (wanted, now) in [("hourly", "daily"), ("hourly", "hive-hourly"), ("hive-daily", "hourly")] {
+        let dir = place();
+        let logs = dir.path().join("logs");
+        let config = dir.path().join("flowcost.toml");
+        let text = std::fs::read_to_string(&config).unwrap();
+        let line = format!("layout = \"{wanted}\"\nregion =");
+        std::fs::write(&config, text.replacen("region =", &line, 1)).unwrap();
+        write(&logs, now, "fl-0b", "log.parquet", records(Column::ALL));
+        let (output, text) = reach(&dir);
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(text.contains("not read, other_layout: 1 key like "), "{wanted}, now {now}: {text}");
+        assert!(text.contains("set layout = \"auto\""), "{text}");
+        write(&logs, wanted, "fl-0a", "log.parquet", records(Column::ALL));
+        let (_, text) = reach(&dir);
+        assert!(text.contains(&format!("found {wanted}, Parquet: 1 object of fl-0a")), "{text}");
+        assert!(text.contains("not read, other_layout: 1 key like "), "{wanted}, now {now}: {text}");
+    }
+}

@@ -44,4 +44,5 @@ mod state_mutations;
 mod store_contract;
 mod text_damage;
 mod text_files;
+mod toolkit;
 mod web;

@@ -131,7 +131,9 @@ fn tls(
     });
     if !is_on && cert.is_none() && key.is_none() && client_ca.is_none() && auth.is_none() {
         if !is_empty {
-            warnings.push(format!("{TLS} has no cert_file and key_file: TLS is off, and its other keys do nothing"));
+            warnings.push(format!(
+                "{TLS} has no cert_file and key_file: TLS is off, and its other keys do nothing"
+            ));
         }
         return None;
     }
@@ -366,7 +368,8 @@ mod tests {
         ] {
             assert_eq!(go_duration(text), Some(Duration::from_nanos(nanos)), "{text}");
         }
-        for text in ["", "1", "s", ".s", "-1s", "1 s", "1d", "1sec", "1.2.3s", "often", "1s ", "99999999999h"] {
+        for text in ["", "1", "s", ".s", "-1s", "1 s", "1d", "1sec", "1.2.3s", "often", "1s ", "99999999999h"]
+        {
             assert_eq!(go_duration(text), None, "{text:?}");
         }
     }

@@ -54,9 +54,7 @@ impl ClientVerifier {
     ) -> Result<Option<Self>, String> {
         let mut roots = RootCertStore::empty();
         for authority in &authorities {
-            roots
-                .add(authority.clone())
-                .map_err(|error| format!("has a certificate of no use: {error}"))?;
+            roots.add(authority.clone()).map_err(|error| format!("has a certificate of no use: {error}"))?;
         }
         if auth == ClientAuth::None {
             return Ok(None);
@@ -145,7 +143,8 @@ fn may_issue(authority: &X509Certificate<'_>, now: UnixTime) -> Result<(), &'sta
     let (constraints, usage) = (authority.basic_constraints(), authority.key_usage());
     let is_authority = matches!(&constraints, Ok(Some(constraints)) if constraints.value.ca)
         || authority.version() != X509Version::V3;
-    let signs = matches!(&usage, Ok(None)) || matches!(&usage, Ok(Some(usage)) if usage.value.key_cert_sign());
+    let signs =
+        matches!(&usage, Ok(None)) || matches!(&usage, Ok(Some(usage)) if usage.value.key_cert_sign());
     if !is_authority || !signs {
         return Err("is issued by a certificate that is not an authority");
     }

@@ -19,12 +19,12 @@ use std::{collections::BTreeSet, mem::take, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use self::{first::Trouble, unread::Unread};
 pub(super) use self::{
     backlog::Backlog,
     finish::Outcome,
     first::{AtWork, Turn},
 };
+use self::{first::Trouble, unread::Unread};
 use super::{Context, Done, backoff, first_backoff};
 use crate::{
     classify::Classifier,
