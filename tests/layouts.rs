@@ -369,11 +369,11 @@ fn dates_without_leading_zeros_are_counted_in_every_layout_and_beside_those_with
 
 #[test]
 fn a_tree_without_leading_zeros_costs_a_few_requests_more_and_one_with_them_none() {
-    // Half a year before NOON, a file an hour and one account and region: 4,600 keys.
+    // From January on, two files an hour of one account and region: 3,264 keys.
     let cost = |cut: bool, layout: &str| {
         let world = World::new();
         world.bucket.set_page(limits::LIST_PAGE_KEYS as usize);
-        for hours_ago in 0..69 * 24 {
+        for hours_ago in 0..68 * 24 {
             let key = Place { layout: "hourly", ..PLACE }.key(hours_ago, 1);
             let key = if cut { without_zeros(&key, [true; 3]) } else { key };
             world.bucket.put(&key, Bytes::new());
@@ -437,8 +437,9 @@ fn a_layout_that_no_longer_fits_is_warned_of_once_an_hour_and_counted() {
                 };
                 for (layout, hours) in [(wanted, 20..22), (now, 0..3)] {
                     for hours_ago in hours {
-                        let key = of(Place { layout, ..PLACE }.key(hours_ago, 1));
-                        world.bucket.put(&key, world.content(hours_ago, 1));
+                        let number = u32::try_from(hours_ago).unwrap();
+                        let key = of(Place { layout, ..PLACE }.key(hours_ago, number));
+                        world.bucket.put(&key, world.content(hours_ago, number));
                     }
                 }
                 let recorder = Recorder::new();

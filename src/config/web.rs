@@ -215,7 +215,10 @@ fn pem(
 ) -> Option<Pem> {
     // An empty text is none.
     let here = table.secret(problems, inline, |text| Ok(text.to_owned())).filter(|text| !text.is_empty());
-    let path = table.optional(problems, file, |node| values::text(node).map(PathBuf::from));
+    let path = table.optional(problems, file, |node| match node.text() {
+        Some("") => Ok(PathBuf::new()),
+        _ => values::text(node).map(PathBuf::from),
+    });
     let path = path.filter(|path| !path.as_os_str().is_empty());
     match (here, path) {
         (Some(_), Some(_)) => {
