@@ -407,3 +407,40 @@ async fn no_spelling_of_an_hour_is_jumped_over() {
     }
     assert!(jumps > 50, "in {jumps} trees most of what is not in the window is not listed");
 }
+
+/// What a poll costs at any time of a year, in a tree of that year that has two files an hour.
+#[tokio::test]
+async fn a_poll_of_a_tree_without_leading_zeros_lists_a_few_pages() {
+    let mut random = fastrand::Rng::with_seed(4);
+    for layout in ["{year}/{month}/{day}/{hour}/", "year={year}/month={month}/day={day}/hour={hour}/"] {
+        let mut most = [0, 0];
+        for (zeros, most) in [true, false].into_iter().zip(&mut most) {
+            for _ in 0..60 {
+                // Any hour of 2026, as often as not about a border.
+                let mut now = 490_896 + random.i64(0..8_760);
+                if random.bool() {
+                    now = (now - now.rem_euclid(24) + random.i64(-2..12)).max(490_896);
+                }
+                let store = Arc::new(Keys { page: 1_000, ..Keys::default() });
+                for hour in 490_896..=now {
+                    let folder = spelled(layout, hour, [zeros; 3]);
+                    store.add(&format!("r/{folder}0.gz"));
+                    store.add(&format!("r/{folder}1.gz"));
+                }
+                let mut discovery = Discovery::new(spec("r/", layout), store.clone());
+                discovery.find_roots().await.unwrap();
+                let mut scan = discovery.scan(window(now - 1, now + 1), false);
+                let mut found = 0;
+                while let Some(page) = scan.next().await {
+                    found += page.len();
+                }
+                assert_eq!(found, if now == 490_896 { 2 } else { 4 });
+                *most = store.requests.lock().unwrap().len().max(*most);
+            }
+        }
+        // docs/layouts.md has these.
+        assert_eq!(most[0], 1, "{layout}");
+        assert!(most[1] <= 6, "{layout}: {most:?}");
+        println!("at most {most:?} requests");
+    }
+}
