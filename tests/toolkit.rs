@@ -399,7 +399,8 @@ async fn clients_get_in_with_the_certificates_that_go_lets_in() {
     };
     let params = named(&["x.example"]);
     let both = as_authority(named(&["x.example"]));
-    let make: Vec<(&str, bool, Box<dyn Fn() -> Identity>)> = vec![
+    type Make<'a> = Box<dyn Fn() -> Identity + 'a>;
+    let make: Vec<(&str, bool, Make<'_>)> = vec![
         ("issued", true, Box::new(|| clients.issue(&params))),
         ("issued, an authority itself", true, Box::new(|| clients.issue(&both))),
         ("issued, of version 1", true, Box::new(|| clients.issue_old(&params))),
