@@ -1,5 +1,5 @@
-//! The web configuration beside that of the Prometheus exporters: what Go's exporter-toolkit (0.16) does with a file, what
-//! this exporter does, and that docs/web-configuration.md has every difference.
+//! The web configuration beside that of the Prometheus exporters: what Go's exporter-toolkit (main branch, September 2026) does
+//! with a file, what this exporter does, and that docs/web-configuration.md has every difference.
 
 use std::{fs, net::SocketAddr, path::Path};
 
