@@ -7,7 +7,9 @@ WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY src src
 COPY config config
-RUN cargo build --locked --release --bin flowcost-exporter \
+# What --version and flowcost_build_info say: --build-arg REVISION=$(git rev-parse --short=12 HEAD)
+ARG REVISION=""
+RUN FLOWCOST_REVISION="$REVISION" cargo build --locked --release --bin flowcost-exporter \
     && mkdir -p /state
 
 FROM scratch

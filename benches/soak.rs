@@ -31,7 +31,7 @@ use flowcost_exporter::{
         PartitionSpan, Settled, Settlement, Timestamp,
     },
     pipeline::{Pipeline, Publish, Settings, SharedLedger},
-    reader::Source,
+    reader::{SharedClassifier, Source},
     store::local::{BUCKET, LocalStore},
 };
 use tokio::sync::watch;
@@ -222,7 +222,7 @@ fn pipeline(
         flow_log_ids: Vec::new(),
     };
     let store = LocalStore::new("soak".into(), &folder.display().to_string(), Arc::new(|_| {}));
-    let classifier = Arc::new(Classifier::new(config.rules, &scope, config.prices, None));
+    let classifier = SharedClassifier::new(Classifier::new(config.rules, &scope, config.prices, None));
     let settings = Settings {
         poll_interval: Duration::from_secs(60),
         lookback: Duration::from_secs(48 * 3600),

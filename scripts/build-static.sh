@@ -24,6 +24,9 @@ fi
 
 # The C code of ring, zstd and SQLite has to be compiled against musl as well.
 export "CC_${target//-/_}=musl-gcc"
+# What --version and flowcost_build_info say.
+FLOWCOST_REVISION=${FLOWCOST_REVISION:-$(git rev-parse --short=12 HEAD 2>/dev/null || true)}
+export FLOWCOST_REVISION
 cargo build --locked --release --target "$target" --bin flowcost-exporter
 
 # A program without an interpreter and without needed libraries loads nothing. ldd says the same in words that differ.

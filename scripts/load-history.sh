@@ -4,7 +4,7 @@
 # replaced. docs/history.md has the steps in words, and those for the Prometheus operator.
 #
 #   scripts/load-history.sh --config.file flowcost.toml --prometheus http://localhost:9090 --into /var/lib/prometheus
-#   scripts/load-history.sh --help
+#   scripts/load-history.sh --help    (or -h)
 #
 # Needs flowcost-exporter, promtool and prometheus; with --pod also kubectl.
 set -euo pipefail
@@ -51,7 +51,7 @@ rules="$here/alerts/flowcost.rules.yaml" to=""
 more=() labels=()
 while [ $# -gt 0 ]; do
     case "$1" in
-        --help)
+        -h | --help)
             usage
             exit 0
             ;;
@@ -81,8 +81,11 @@ done
 [ -n "$into$pod" ] || wrong "--into or --pod is missing"
 [ -z "$into" ] || [ -z "$pod" ] || wrong "--into and --pod are two places"
 [ -n "$prometheus" ] || [ ${#labels[@]} -gt 0 ] || wrong "--prometheus or --label is missing"
-for tool in promtool prometheus; do
-    command -v "$tool" >/dev/null || fail "$tool is not installed here"
+tools=(promtool prometheus)
+[ -n "$export_command" ] || tools+=(flowcost-exporter)
+[ -z "$pod" ] || tools+=(kubectl)
+for tool in "${tools[@]}"; do
+    command -v "$tool" >/dev/null || fail "$tool is not in the PATH"
 done
 
 # Runs a POSIX shell where the blocks go; its stdin is passed on.
@@ -147,13 +150,14 @@ samples=$(grep -vc '^#' "$text" || true)
 print=$({ cat "$text"; [ -z "$rules" ] || cat "$rules"; } | sha256sum | cut -d' ' -f1)
 manifest=$(at_target "cat $quoted/flowcost-history 2>/dev/null || true" </dev/null)
 before=$(sed 1d <<<"$manifest")
-# Prometheus merges blocks into larger ones, which name them, and drops those that its retention has left behind.
+# Prometheus merges blocks into larger ones, which name them. It removes those that its retention has left behind, and those whose
+# series were all deleted.
 states=$(at_target "cd $quoted; for block in $(echo $before); do
-    if [ -d \"\$block\" ]; then echo there; elif grep -qs \"\$block\" ./*/meta.json; then echo merged; else echo dropped; fi
+    if [ -d \"\$block\" ]; then echo there; elif grep -qs \"\$block\" ./*/meta.json; then echo merged; else echo gone; fi
 done" </dev/null)
 if [ "$(head -n 1 <<<"$manifest")" = "$print" ]; then
-    grep -qE 'there|merged' <<<"$states" || fail "this history was loaded before, and Prometheus has dropped it: is \
---storage.tsdb.retention.time long enough? Then remove $target/flowcost-history, and run this again"
+    grep -qE 'there|merged' <<<"$states" || fail "this history was loaded before and is not there any more: its series were deleted, \
+or it is older than --storage.tsdb.retention.time allows. To load it again, remove $target/flowcost-history, and run this again"
     say "this history is there already, nothing to do"
     exit 0
 fi

@@ -5,10 +5,15 @@
 mod export;
 mod recount;
 pub(crate) mod table;
+#[cfg(test)]
+mod tests;
 
-use std::{ffi::OsString, fmt, net::IpAddr, num::NonZeroU32, path::PathBuf, str::FromStr, time::Duration};
+use std::{
+    ffi::OsString, fmt, net::IpAddr, num::NonZeroU32, path::PathBuf, str::FromStr, sync::LazyLock,
+    time::Duration,
+};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 pub use self::export::{ExportHistoryArgs, ExtraLabel, ExtraLabelError, HistoryFormat, HistoryStep};
 pub use self::recount::{PricesOf, RecountArgs};
@@ -24,7 +29,6 @@ pub const EXIT_USAGE: u8 = 2;
 #[derive(Debug, Parser)]
 #[command(
     name = "flowcost-exporter",
-    version,
     about = "Prometheus exporter that turns AWS VPC Flow Logs into exact, priced traffic counters",
     after_help = "Without a command it serves. Try `flowcost-exporter demo`: it needs no configuration and no cloud."
 )]
@@ -32,12 +36,12 @@ pub struct Cli {
     /// What to do; `None` is [`Command::Serve`].
     #[command(subcommand)]
     command: Option<Command>,
-    /// Flags that every command takes.
+    /// Before or after the command.
     #[command(flatten)]
     pub flags: Flags,
 }
 
-/// Flags before or after the command.
+/// Flags before or after the command, as far as it takes them.
 #[derive(Debug, Clone, Args)]
 pub struct Flags {
     /// Configuration in TOML; FLOWCOST__SECTION__KEY variables override its plain keys.
@@ -292,6 +296,10 @@ pub enum UsageError {
         /// As typed.
         flag: &'static str,
     },
+    /// To ignore the flag would be to do less than was asked for.
+    #[error("{flag} is not a flag of `{command}`: remove it")]
+    #[allow(missing_docs, reason = "named by the message")]
+    NotOfCommand { flag: &'static str, command: &'static str },
     /// No moment lies in the range.
     #[error("--from {from} is not before --to {to}")]
     #[allow(missing_docs, reason = "named by the message")]
@@ -309,7 +317,25 @@ pub enum UsageError {
 impl Cli {
     /// Reads the arguments of a process, its name first. The error also carries `--help` and `--version`.
     pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
-        Self::try_parse_from(arguments)
+        Self::from_arg_matches(&Self::definition().try_get_matches_from(arguments)?)
+    }
+
+    /// The definition, in which each command shows the flags that it takes and no others. All stand before a command, so
+    /// those that it does not take are known there, too, or they could not be named in the refusal.
+    fn definition() -> clap::Command {
+        let mut definition = <Self as CommandFactory>::command().version(version());
+        let flags: Vec<clap::Arg> = definition.get_arguments().cloned().collect();
+        let commands: Vec<String> =
+            definition.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+        for name in commands {
+            let refused = flags.iter().filter(|flag| {
+                let long = flag.get_long().unwrap_or_default();
+                FLAGS.iter().any(|(of, commands)| *of == long && !commands.contains(&&*name))
+            });
+            let hidden: Vec<clap::Arg> = refused.map(|flag| flag.clone().hide(true)).collect();
+            definition = definition.mut_subcommand(&name, |command| command.args(hidden));
+        }
+        definition
     }
 
     /// What to do.
@@ -318,18 +344,61 @@ impl Cli {
     }
 }
 
-impl Flags {
-    /// Refuses flags that a command knows but cannot honour.
-    pub fn reject_unsupported(&self, command: &Command) -> Result<(), UsageError> {
-        match command {
-            Command::Demo(_) if self.web_config_file.is_some() => {
-                Err(UsageError::NotInDemo { flag: "--web.config.file" })
-            }
-            Command::Demo(_) if self.web_enable_lifecycle => {
-                Err(UsageError::NotInDemo { flag: "--web.enable-lifecycle" })
-            }
-            _ => Ok(()),
+/// Flags that not every command takes, with those that do.
+const FLAGS: [(&str, &[&str]); 4] = [
+    ("config.file", &["serve", "check", "quarantine", "export-history", "recount"]),
+    ("web.listen-address", &["serve", "demo"]),
+    ("web.config.file", &["serve", "check"]),
+    ("web.enable-lifecycle", &["serve"]),
+];
+
+/// With the revision, where it was known when this was built.
+fn version() -> &'static str {
+    static VERSION: LazyLock<String> = LazyLock::new(|| {
+        let revision = option_env!("FLOWCOST_REVISION").filter(|revision| !revision.is_empty());
+        let revision = revision.map(|revision| format!(" (revision {revision})")).unwrap_or_default();
+        format!("{}{revision}", env!("CARGO_PKG_VERSION"))
+    });
+    &VERSION
+}
+
+impl Command {
+    /// As it is typed.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Serve => "serve",
+            Self::Demo(_) => "demo",
+            Self::Check(_) => "check",
+            Self::Config(_) => "config",
+            Self::Quarantine(_) => "quarantine",
+            Self::ExportHistory(_) => "export-history",
+            Self::Recount(_) => "recount",
+            Self::Healthcheck(_) => "healthcheck",
         }
+    }
+}
+
+impl Flags {
+    /// Refuses flags that a command does not take.
+    pub fn reject_unsupported(&self, command: &Command) -> Result<(), UsageError> {
+        let given = [
+            ("--config.file", self.config_file.is_some()),
+            ("--web.listen-address", !self.listen.is_empty()),
+            ("--web.config.file", self.web_config_file.is_some()),
+            ("--web.enable-lifecycle", self.web_enable_lifecycle),
+        ];
+        let command = command.name();
+        for (flag, _) in given.iter().filter(|(_, given)| *given) {
+            if FLAGS.iter().any(|(of, commands)| *of == &flag[2..] && !commands.contains(&command)) {
+                let demo = command == "demo" && flag.starts_with("--web.");
+                return Err(if demo {
+                    UsageError::NotInDemo { flag }
+                } else {
+                    UsageError::NotOfCommand { flag, command }
+                });
+            }
+        }
+        Ok(())
     }
 
     /// The configuration file of a command that needs one.
@@ -359,123 +428,6 @@ impl Flags {
             vec![ListenAddress { host, port: ListenAddress::DEFAULT_PORT }]
         } else {
             self.listen.clone()
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(words: &str) -> Result<Cli, clap::Error> {
-        Cli::read(format!("flowcost-exporter {words}").split_whitespace().map(OsString::from))
-    }
-
-    #[test]
-    fn the_definition_is_consistent() {
-        <Cli as clap::CommandFactory>::command().debug_assert();
-    }
-
-    #[test]
-    fn flags_stand_before_or_after_the_command_and_serve_is_the_default() {
-        for words in ["--config.file a.toml", "--config.file=a.toml serve", "serve --config.file a.toml"] {
-            let cli = read(words).unwrap();
-            assert_eq!(cli.command(), Command::Serve, "{words}");
-            assert_eq!(cli.flags.config_file().unwrap().to_str(), Some("a.toml"), "{words}");
-        }
-        for words in ["--log.level debug check --reach", "check --reach --log.level=debug"] {
-            let cli = read(words).unwrap();
-            assert_eq!(
-                cli.command(),
-                Command::Check(CheckArgs { reach: true, format: CheckFormat::Text }),
-                "{words}"
-            );
-            assert_eq!(cli.flags.log_level(&cli.command()), LogLevel::Debug, "{words}");
-        }
-        let cli = read("demo --dir x --rows-per-minute 600 --log.format json").unwrap();
-        let demo =
-            DemoArgs { dir: Some(PathBuf::from("x")), rows_per_minute: NonZeroU32::new(600), history: None };
-        assert_eq!(cli.command(), Command::Demo(demo));
-        assert_eq!((cli.flags.log_format(), cli.flags.errors_are_logged()), (LogFormat::Json, true));
-        assert_eq!(cli.flags.log_level(&cli.command()), LogLevel::Warn);
-        let unasked = read("serve").unwrap().flags;
-        assert_eq!(unasked.log_level(&Command::Serve), LogLevel::Info);
-        assert_eq!((unasked.log_format(), unasked.errors_are_logged()), (LogFormat::Logfmt, false));
-    }
-
-    #[test]
-    fn the_quarantine_wants_keys_or_all() {
-        let action = |words: &str| match read(words).map(|cli| cli.command()) {
-            Ok(Command::Quarantine(args)) => Some(args.action),
-            _ => None,
-        };
-        let keys = vec!["a/b".to_owned(), "s3://bucket/c".to_owned()];
-        let some = Selection { keys, all: false };
-        let all = Selection { keys: Vec::new(), all: true };
-        assert_eq!(action("quarantine list --config.file x"), Some(QuarantineAction::List));
-        assert_eq!(action("quarantine retry a/b s3://bucket/c"), Some(QuarantineAction::Retry(some)));
-        assert_eq!(action("--config.file x quarantine drop --all"), Some(QuarantineAction::Drop(all)));
-        for words in ["quarantine", "quarantine retry", "quarantine drop --all a/b", "quarantine list a/b"] {
-            assert_eq!(read(words).unwrap_err().exit_code(), i32::from(EXIT_USAGE), "{words}");
-        }
-    }
-
-    #[test]
-    fn the_listen_address_is_repeatable_and_has_a_default() {
-        let cli = read("--web.listen-address :9843 --web.listen-address [::1]:0").unwrap();
-        let typed: Vec<_> =
-            cli.flags.listen_addresses(ListenHost::All).iter().map(ToString::to_string).collect();
-        assert_eq!(typed, [":9843", "[::1]:0"]);
-        let default = read("").unwrap().flags.listen_addresses(ListenHost::All);
-        assert_eq!(default, [":9843".parse().unwrap()]);
-    }
-
-    #[test]
-    fn addresses_are_read_or_refused() {
-        for text in
-            [":0", "127.0.0.1:9843", "[::]:9843", "[fe80::1]:80", "localhost:9843", "metrics.example:80"]
-        {
-            assert_eq!(text.parse::<ListenAddress>().unwrap().to_string(), text);
-        }
-        for text in [
-            "",
-            "9843",
-            "localhost",
-            ":",
-            ":65536",
-            "::1:80",
-            "[::1]",
-            "[1.2.3.4]:80",
-            "a b:80",
-            "http://x:80",
-        ] {
-            assert_eq!(text.parse::<ListenAddress>(), Err(ListenAddressError), "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_missing_or_not_supported_is_said() {
-        let cli = read("serve").unwrap();
-        assert_eq!(cli.flags.config_file(), Err(UsageError::NoConfigFile));
-        assert_eq!(cli.flags.reject_unsupported(&cli.command()), Ok(()));
-        for flag in ["--web.config.file web.yml", "--web.enable-lifecycle"] {
-            let cli = read(&format!("serve {flag}")).unwrap();
-            assert_eq!(cli.flags.reject_unsupported(&cli.command()), Ok(()));
-            let cli = read(&format!("demo {flag}")).unwrap();
-            let refused = cli.flags.reject_unsupported(&cli.command()).unwrap_err();
-            assert_eq!(refused, UsageError::NotInDemo { flag: flag.split(' ').next().unwrap() });
-        }
-    }
-
-    #[test]
-    fn exit_codes_are_those_of_the_contract() {
-        for words in ["--help", "--version", "demo --help"] {
-            assert_eq!(read(words).unwrap_err().exit_code(), 0, "{words}");
-        }
-        for words in
-            ["--nonsense", "frobnicate", "--log.level loud", "demo --rows-per-minute 0", "--config.file"]
-        {
-            assert_eq!(read(words).unwrap_err().exit_code(), i32::from(EXIT_USAGE), "{words}");
         }
     }
 }

@@ -1,13 +1,14 @@
 //! What happens, as a closed set. Log lines and self-metrics both follow from these values, so they cannot disagree.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use tracing::{debug, error, info, trace, warn};
 
 use crate::{
     limits,
-    model::{Charge, IgnoreReason, ObjectId, Quarantine, Remark, Timestamp},
+    model::{Charge, IgnoreReason, IgnoredKey, IgnoredKeys, ObjectId, Quarantine, Remark, Timestamp},
     store::{FailureReason, Operation},
+    topology::IpRangesDifference,
 };
 
 /// Takes every event. The composition root gives one that logs and counts.
@@ -123,6 +124,12 @@ pub enum Event {
     Unpriced { source: Arc<str>, charge: Charge, aws_region: Arc<str> },
     /// A source has logs of a region that is not its own; they are priced at the source's region.
     ForeignRegion { source: Arc<str>, region: Arc<str> },
+    /// What a full scan has listed and left alone by its name.
+    KeysIgnored { source: Arc<str>, keys: IgnoredKeys },
+    /// Keys that look like flow logs are not read. Said once in [`limits::UNREAD_EVERY`] for each reason.
+    FlowLogsUnread { source: Arc<str>, reason: IgnoredKey, objects: u64, example: String, layout: Arc<str> },
+    /// Nothing below the url fits the layout. Said once in [`limits::UNREAD_EVERY`].
+    NothingFits { source: Arc<str>, layout: Arc<str> },
     /// Two flow logs cover the same interface at the same time. Said once for each pair.
     OverlappingFlowLogs { source: Arc<str>, interface: Arc<str>, first: Arc<str>, second: Arc<str> },
     /// Three or more flow logs cover the same interface in the same hour, `pairs` pairs of them new. Said once for each
@@ -142,6 +149,17 @@ pub enum Event {
     ConfigReloaded,
     /// The configuration was read again and cannot be used; the one before stays in force.
     ConfigReloadFailed { error: String },
+    /// The file of `aws.ip_ranges` was replaced, and holds for objects that are read from here on.
+    IpRangesReplaced {
+        path: PathBuf,
+        created: Option<String>,
+        networks: usize,
+        difference: IpRangesDifference,
+    },
+    /// The file of `aws.ip_ranges` was replaced by one that cannot be used. Told once for each reason.
+    IpRangesKept { path: PathBuf, error: String },
+    /// A TLS handshake was not finished.
+    HandshakeFailed { peer: SocketAddr, error: String },
     /// The web server's certificates were replaced on the disk, and new connections get the new ones.
     CertificatesReloaded,
     /// The web server's certificates were replaced on the disk by some that cannot be used.
@@ -254,6 +272,20 @@ impl Event {
                 let advice = "give the region a [[source]] of its own, or name the wanted ones in regions";
                 warn!(%source, %region, advice, "logs of another region are priced at the rates of the source's region");
             }
+            Self::KeysIgnored { source, keys } => {
+                let [foreign, folder, filtered, other_layout, other_name] =
+                    IgnoredKey::ALL.map(|kind| keys.count(kind));
+                trace!(%source, foreign, folder, filtered, other_layout, other_name, "keys left alone");
+            }
+            Self::FlowLogsUnread { source, reason, objects, example, layout } => {
+                let advice = unread_advice(*reason);
+                warn!(%source, reason = reason.as_str(), objects, %example, %layout, advice, "keys that look like flow logs are not read");
+            }
+            Self::NothingFits { source, layout } => {
+                let advice =
+                    "check url and layout; a new flow log delivers its first files within some minutes";
+                warn!(%source, %layout, advice, "no account and region below the url fits the layout: nothing is read");
+            }
             Self::OverlappingFlowLogs { source, interface, first, second } => {
                 let advice = "name the one to be read in flow_log_ids of the source";
                 warn!(%source, %interface, %first, %second, advice, "two flow logs cover the same interface: its traffic counts twice");
@@ -272,6 +304,18 @@ impl Event {
             Self::ConfigReloadFailed { error } => {
                 error!(%error, "configuration not reloaded, the one before stays in force");
             }
+            Self::IpRangesReplaced { path, created, networks, difference } => {
+                let IpRangesDifference { added, removed, changed } = difference;
+                let path = path.display();
+                info!(
+                    %path, created, networks, added, removed, changed,
+                    "aws.ip_ranges was replaced: objects read from now on are judged by it"
+                );
+            }
+            Self::IpRangesKept { path, error } => {
+                warn!(path = %path.display(), %error, "aws.ip_ranges on the disk cannot be used, the one before stays in force");
+            }
+            Self::HandshakeFailed { peer, error } => debug!(%peer, %error, "TLS handshake failed"),
             Self::CertificatesReloaded => info!("certificates reloaded"),
             Self::CertificatesKept { error } => {
                 error!(%error, "certificates on the disk cannot be used, the ones before stay in force");
@@ -286,6 +330,18 @@ impl Event {
                 label_sets,
                 "took label sets off the metrics that the configuration cannot produce any more; reports keep them"
             ),
+        }
+    }
+}
+
+/// What to do about keys that look like flow logs and are not read.
+pub fn unread_advice(reason: IgnoredKey) -> &'static str {
+    match reason {
+        IgnoredKey::OtherLayout => {
+            "set layout = \"auto\", or to what the flow log writes now; move old files out of the url"
+        }
+        _ => {
+            "name files as AWS does, or write a template for layout, if they are flow logs; move them out of the url, if not"
         }
     }
 }

@@ -6,6 +6,7 @@
 use std::{
     io::{self, Write},
     ops::Range,
+    sync::Arc,
 };
 
 use crate::{
@@ -50,6 +51,8 @@ pub struct Exported {
     pub series: u64,
     /// Samples of all series.
     pub samples: u64,
+    /// Sources that have not settled all of the hours.
+    pub unsettled: Vec<Arc<str>>,
 }
 
 /// Writes the closed hours of the ledger to `out`, in many small pieces.
@@ -63,7 +66,7 @@ pub fn export(
     out: impl Write,
 ) -> Result<Exported, HistoryError> {
     let reader = Ledger::open_read_only(&config.state)?;
-    let hours = closed_hours(&reader, config, args, now)?;
+    let (hours, unsettled) = closed_hours(&reader, config, args, now)?;
     let labels = args.labels.iter().map(|label| (label.name.clone(), label.value.clone())).collect();
     let mut writer = HistoryWriter::new(out, args.step.into(), labels);
     let mut count = 0;
@@ -85,25 +88,27 @@ pub fn export(
         }
     }
     let samples = writer.finish()?;
-    Ok(Exported { hours, series: count, samples })
+    Ok(Exported { hours, series: count, samples, unsettled })
 }
 
-/// The closed hours of the range that was asked for.
+/// The closed hours of the range that was asked for, and the sources that have not settled them all.
 fn closed_hours(
     reader: &LedgerReader,
     config: &Config,
     args: &ExportHistoryArgs,
     now: Timestamp,
-) -> Result<Range<Hour>, HistoryError> {
+) -> Result<(Range<Hour>, Vec<Arc<str>>), HistoryError> {
     let sources = app::ledger_sources(config);
-    let Range { mut start, mut end } = reader.closed_hours(&sources, now)?.ok_or(HistoryError::NotReady)?;
+    let closed = reader.closed_hours(&sources, config.ingest.lookback, now)?.ok_or(HistoryError::NotReady)?;
+    let Range { mut start, mut end } = closed.hours;
     if let Some(from) = args.from {
         start = start.max(Hour::of(Timestamp(from.0.saturating_add(Hour::SECONDS - 1))));
     }
     if let Some(to) = args.to {
         end = end.min(Hour::of(to));
     }
-    Ok(start..end)
+    let unsettled = if start < end { closed.unsettled(end) } else { Vec::new() };
+    Ok((start..end, unsettled))
 }
 
 fn measure(family: HistoryFamily) -> Measure {

@@ -29,6 +29,8 @@ pub mod model;
 
 pub mod limits;
 
+pub mod panics;
+
 pub mod event;
 
 pub mod aws;

@@ -26,6 +26,12 @@ pub const ROOTS: usize = 10_000;
 /// Views of a topology that are kept: one for each set of scopes that match. Some for each account in large organisations.
 pub const VIEWS: usize = 256;
 
+/// Folders of layouts that a source does not read into which a full scan looks, of accounts and of regions: a request each.
+pub const OTHER_LAYOUT_FOLDERS: usize = 4;
+
+/// How often it is said of a source that flow logs are not read, for each reason.
+pub const UNREAD_EVERY: Duration = Duration::from_secs(3600);
+
 /// Every how many polls the whole lookback is listed, and accounts and regions are looked for anew.
 pub const FULL_SCAN_EVERY: u32 = 10;
 
@@ -282,6 +288,9 @@ pub const STORE_BACKOFF_MAX: Duration = Duration::from_secs(20);
 
 /// Time to open a connection to AWS.
 pub const AWS_CONNECT: Duration = Duration::from_secs(5);
+
+/// Certificates that are looked at in one bundle of trusted authorities: the public ones are some 150.
+pub const CA_BUNDLE_CERTIFICATES: usize = 4096;
 
 /// Time to obtain credentials from their provider, its own retries included.
 pub const AWS_CREDENTIALS: Duration = Duration::from_secs(15);

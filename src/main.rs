@@ -102,7 +102,11 @@ fn demo(args: DemoArgs, flags: &Flags) -> Result<(), Failure> {
 /// Says what the configuration means; with `--reach`, also what its sources hold.
 fn check(flags: &Flags, args: &CheckArgs) -> Result<(), Failure> {
     let json = args.format == CheckFormat::Json;
-    let setup = match load_all(flags) {
+    let setup = load_all(flags).and_then(|setup| {
+        app::check_environment(&setup.config)?;
+        Ok(setup)
+    });
+    let setup = match setup {
         Err(Failure::Config(error)) if json => {
             say(&format!("{:#}\n", check::problems(&error)));
             return Err(Failure::Said(EXIT_USAGE));
@@ -145,6 +149,13 @@ fn export_history(flags: &Flags, args: &ExportHistoryArgs) -> Result<(), Failure
     match history::export(&config, args, app::system_clock().now(), out) {
         Ok(done) if done.hours.is_empty() => tracing::warn!("no closed hour in this range, nothing exported"),
         Ok(done) => {
+            for source in &done.unsettled {
+                tracing::warn!(
+                    %source,
+                    "this source has not settled all of these hours, and they are older than ingest.lookback: what it \
+                     still brings for them will be missing"
+                );
+            }
             let (from, to) = (done.hours.start.start(), done.hours.end.start());
             tracing::info!(%from, %to, series = done.series, samples = done.samples, "history exported");
         }
@@ -247,7 +258,15 @@ impl From<SetupError> for Failure {
 
 impl From<AppError> for Failure {
     fn from(error: AppError) -> Self {
-        Self::Runtime(Box::new(error))
+        match error {
+            // A variable is as much a configuration as a file.
+            AppError::Environment(error) => {
+                let problem = Problem { wanted: chain(&error), ..Problem::default() };
+                let (file, problems) = ("environment".to_owned(), vec![problem]);
+                Self::Config(SetupError(vec![ConfigError { file, problems }]))
+            }
+            error => Self::Runtime(Box::new(error)),
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use flowcost_exporter::{
     discover::{Discovery, SourceSpec, layout::Layout, window::Window},
     limits,
     model::{ObjectDelta, RecordOutcome, Settlement, Timestamp},
-    reader::{Limits, Reader, Source},
+    reader::{Limits, Reader, SharedClassifier, Source},
     store::local::LocalStore,
 };
 
@@ -246,7 +246,7 @@ async fn read(case: &Path, shape: Shape) -> (Vec<ObjectDelta>, Config) {
     while let Some(page) = scan.next().await {
         found.extend(page);
     }
-    let source = Source { discovery, classifier: Arc::new(classifier) };
+    let source = Source { discovery, classifier: SharedClassifier::new(classifier) };
     let reader = Reader::new(Limits { concurrency: 1, object_bytes: 256 << 20 });
     let mut deltas = Vec::new();
     for one in found {

@@ -35,7 +35,7 @@ type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
 
 #[test]
 fn what_is_wrong_before_anything_starts_exits_with_2() {
-    let cases: [Case; 13] = [
+    let cases: [Case; 15] = [
         (&[], &[], "--config.file is missing"),
         (&["check"], &[], "flowcost-exporter demo"),
         (&["--config.file", "no-such-file.toml"], &[], "does not exist"),
@@ -51,6 +51,12 @@ fn what_is_wrong_before_anything_starts_exits_with_2() {
             "no-such.yml: 1 problem",
         ),
         (&["demo", "--web.config.file", "web.yml"], &[], "--web.config.file is not for the demo"),
+        (&["demo", "--config.file", "x.toml"], &[], "--config.file is not a flag of `demo`: remove it"),
+        (
+            &["check", "--web.listen-address", ":1"],
+            &[],
+            "--web.listen-address is not a flag of `check`: remove it",
+        ),
         (&["export-history"], &[], "--config.file is missing"),
         (&["export-history", "--from", "2025-12-09", "--to", "2025-12-08"], &[], "is not before --to"),
         (&["recount"], &[], "--from <TIME>"),
@@ -213,6 +219,22 @@ fn help_and_version_are_no_errors() {
         assert_eq!(output.status.code(), Some(0));
         assert!(text(&output.stdout).contains("flowcost-exporter"));
     }
+}
+
+#[test]
+fn a_demo_that_cannot_listen_writes_nothing() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let folder = dir.path().join("new").display().to_string();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("it is bound").to_string();
+    let output = run(&["demo", "--dir", &folder, "--web.listen-address", &address], &[]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains(&format!("cannot listen on {address}")),
+        "{}",
+        text(&output.stderr)
+    );
+    assert!(!dir.path().join("new").exists(), "no folder is left");
 }
 
 /// The writer of sample logs must not outlive what serves them.

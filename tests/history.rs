@@ -111,7 +111,7 @@ fn key(number: u8) -> FlowKey {
 
 fn delta((hour, number, bytes): Row) -> ObjectDelta {
     let at = (Hour(MIDNIGHT.0 + hour), key(number));
-    let mut delta = ObjectDelta::default();
+    let mut delta = ObjectDelta { newest_record: Some(NOW), ..ObjectDelta::default() };
     let inter_az_bytes = if number.is_multiple_of(2) { bytes } else { 0 };
     let counts = FlowCounts { flows: 1, packets: 1 + bytes / 1_000, bytes, inter_az_bytes };
     if number.is_multiple_of(2) {

@@ -11,7 +11,10 @@ use flowcost_exporter::{
     discover::layout::Layout,
     event::{Event, Observer, ScanKind},
     limits,
-    model::{Hour, IgnoreReason, ObjectDelta, ObjectOutcome, PartitionSpan, QuarantineReason, Timestamp},
+    model::{
+        Hour, IgnoreReason, IgnoredKey, ObjectDelta, ObjectOutcome, PartitionSpan, QuarantineReason,
+        Timestamp,
+    },
 };
 use parquet::arrow::ArrowWriter;
 use tokio_util::sync::CancellationToken;
@@ -311,6 +314,211 @@ fn a_small_source_is_listed_whole_at_every_poll() {
         pipeline.cycle(&stop).await.unwrap();
         assert_eq!(world.bucket.lists() - before, limits::ROOTS_PER_POLL);
     });
+}
+
+/// The same key without leading zeros: of the month, of the day, of the hour.
+fn without_zeros(key: &str, [month, day, hour]: [bool; 3]) -> String {
+    let (folder, name) = key.rsplit_once('/').unwrap();
+    let mut segments: Vec<String> = folder.split('/').map(str::to_owned).collect();
+    let year = segments.iter().position(|segment| segment.ends_with("2026")).unwrap();
+    for (segment, cut) in segments[year + 1..].iter_mut().zip([month, day, hour]) {
+        if cut {
+            *segment = match segment.split_once('=') {
+                Some((name, number)) => format!("{name}={}", number.parse::<u8>().unwrap()),
+                None => segment.parse::<u8>().unwrap().to_string(),
+            };
+        }
+    }
+    format!("{}/{name}", segments.join("/"))
+}
+
+#[test]
+fn dates_without_leading_zeros_are_counted_in_every_layout_and_beside_those_with() {
+    let all = [false, true];
+    let cuts: Vec<[bool; 3]> =
+        all.into_iter().flat_map(|m| all.into_iter().flat_map(move |d| all.map(|h| [m, d, h]))).collect();
+    for prefix in ["", "team/a/"] {
+        for layout in LAYOUTS {
+            for wanted in ["auto", layout] {
+                let world = World::new();
+                let mut deltas = Vec::new();
+                // NOON is that of March 10: the ninth and the eighth, and hours of one digit.
+                for (number, hours_ago) in (0_u32..).zip([0, 1, 3, 11, 12, 13, 27, 30, 36, 40]) {
+                    let place = Place { prefix, layout, ..PLACE };
+                    let key =
+                        without_zeros(&place.key(hours_ago, number), cuts[number as usize % cuts.len()]);
+                    world.bucket.put(&key, world.content(hours_ago, number));
+                    let hour = Hour(NOON / 3600 - hours_ago);
+                    deltas.push(match layout.contains("daily") {
+                        true => {
+                            world.delta_in(&key, Hour(hour.0 - hour.0.rem_euclid(24)), PartitionSpan::Day)
+                        }
+                        false => world.delta_in(&key, hour, PartitionSpan::Hour),
+                    });
+                }
+                let pipeline = world.start_with(nobody(), |spec| {
+                    spec.prefix = prefix.to_owned();
+                    spec.layout = Layout::parse(wanted).unwrap();
+                });
+                cycles(pipeline, 12, &CancellationToken::new()).unwrap();
+                assert_totals(&world.last(), deltas.into_iter());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_tree_without_leading_zeros_costs_a_few_requests_more_and_one_with_them_none() {
+    // From January on, two files an hour of one account and region: 3,264 keys.
+    let cost = |cut: bool, layout: &str| {
+        let world = World::new();
+        world.bucket.set_page(limits::LIST_PAGE_KEYS as usize);
+        for hours_ago in 0..68 * 24 {
+            let key = Place { layout: "hourly", ..PLACE }.key(hours_ago, 1);
+            let key = if cut { without_zeros(&key, [true; 3]) } else { key };
+            world.bucket.put(&key, Bytes::new());
+            // Others of the same hour, so that an hour is no page.
+            world.bucket.put(&key.replace("_00000001", "_00000002"), Bytes::new());
+        }
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let layout = Layout::parse(layout).unwrap();
+        let mut pipeline = world.start_with(nobody(), |spec| spec.layout = layout);
+        let polls: Vec<usize> = runtime.block_on(async {
+            let stop = CancellationToken::new();
+            let mut polls = Vec::new();
+            for _ in 0..12 {
+                let before = world.bucket.lists();
+                pipeline.cycle(&stop).await.unwrap();
+                polls.push(world.bucket.lists() - before);
+            }
+            polls
+        });
+        assert_eq!(world.last().objects.get(ObjectOutcome::Empty), 2 * 49, "the lookback");
+        polls
+    };
+    for layout in ["auto", "hourly"] {
+        // A full scan looks for accounts and regions as well.
+        assert_eq!(cost(false, layout), [3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 3, 1], "{layout}");
+        let polls = cost(true, layout);
+        println!("without leading zeros, {layout}: {polls:?}");
+        assert!(polls.iter().all(|requests| *requests <= 9), "{polls:?}");
+        assert!(polls[1..10].iter().all(|requests| *requests <= 6), "{polls:?}");
+    }
+}
+
+/// What was said of flow logs that are not read: the reason and how many.
+fn unread(recorder: &Recorder) -> Vec<(IgnoredKey, u64)> {
+    let said = |event| match event {
+        Event::FlowLogsUnread { reason, objects, .. } => Some((reason, objects)),
+        _ => None,
+    };
+    recorder.events().into_iter().filter_map(said).collect()
+}
+
+/// Keys of a kind that the last full scan left alone.
+fn ignored(recorder: &Recorder, kind: IgnoredKey) -> u64 {
+    let count = |event: Event| match event {
+        Event::KeysIgnored { keys, .. } => Some(keys.count(kind)),
+        _ => None,
+    };
+    recorder.events().into_iter().filter_map(count).next_back().unwrap()
+}
+
+#[test]
+fn a_layout_that_no_longer_fits_is_warned_of_once_an_hour_and_counted() {
+    for wanted in LAYOUTS {
+        for now in LAYOUTS.into_iter().filter(|now| *now != wanted) {
+            for organization in [false, true] {
+                let world = World::new();
+                let of = |key: String| match organization {
+                    true => key.replace("AWSLogs/", "AWSLogs/o-a1b2c3d4e5/"),
+                    false => key,
+                };
+                for (layout, hours) in [(wanted, 20..22), (now, 0..3)] {
+                    for hours_ago in hours {
+                        let number = u32::try_from(hours_ago).unwrap();
+                        let key = of(Place { layout, ..PLACE }.key(hours_ago, number));
+                        world.bucket.put(&key, world.content(hours_ago, number));
+                    }
+                }
+                let recorder = Recorder::new();
+                let layout = Layout::parse(wanted).unwrap();
+                let mut pipeline = world.start_with(recorder.observer(), |spec| spec.layout = layout.clone());
+                let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+                runtime.block_on(async {
+                    let stop = CancellationToken::new();
+                    // An hour and a half of polls.
+                    for _ in 0..90 {
+                        pipeline.cycle(&stop).await.unwrap();
+                        world.pass(60);
+                    }
+                });
+                drop(pipeline);
+                assert_eq!(world.last().objects.get(ObjectOutcome::Counted), 2, "{wanted}, now {now}");
+                let expected = [(IgnoredKey::OtherLayout, 3); 2];
+                assert_eq!(unread(&recorder), expected, "{wanted}, now {now}: once an hour");
+                assert_eq!(ignored(&recorder, IgnoredKey::OtherLayout), 3);
+
+                let recorder = Recorder::new();
+                cycles(world.start(recorder.observer()), 2, &CancellationToken::new()).unwrap();
+                assert_eq!(unread(&recorder), []);
+                assert_eq!(ignored(&recorder, IgnoredKey::OtherLayout), 0);
+                assert_eq!(world.last().objects.get(ObjectOutcome::Counted), 5, "auto reads both");
+            }
+        }
+    }
+}
+
+#[test]
+fn looking_into_other_layouts_costs_a_few_requests_and_comes_to_all_in_turn() {
+    let world = World::new();
+    world.bucket.set_page(limits::LIST_PAGE_KEYS as usize);
+    Place { account: B, ..PLACE }.put(&world, 1, 1);
+    // Twenty accounts with plain folders, one of which has flow logs.
+    for account in 0..20 {
+        world.bucket.put(&format!("AWSLogs/{}/CloudTrail/x", A + account), Bytes::new());
+    }
+    Place { account: A + 17, layout: "hourly", ..PLACE }.put(&world, 1, 1);
+    let recorder = Recorder::new();
+    let layout = Layout::parse("hive-hourly").unwrap();
+    let mut pipeline = world.start_with(recorder.observer(), |spec| spec.layout = layout);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let mut found = 0;
+    runtime.block_on(async {
+        let stop = CancellationToken::new();
+        for poll in 0..100 {
+            let before = world.bucket.lists();
+            pipeline.cycle(&stop).await.unwrap();
+            let requests = world.bucket.lists() - before;
+            // The accounts, the regions of one, its keys; and of others four accounts and the keys of one.
+            assert!(requests <= if poll % 10 == 0 { 3 + 4 + 1 } else { 1 }, "poll {poll}: {requests}");
+            if poll % 10 == 0 {
+                found += ignored(&recorder, IgnoredKey::OtherLayout);
+            }
+            world.pass(60);
+        }
+    });
+    assert_eq!(found, 2, "ten full scans look at each of 20 accounts twice");
+}
+
+#[test]
+fn a_url_below_which_nothing_fits_is_warned_of() {
+    let world = World::new();
+    PLACE.put(&world, 1, 1);
+    let said = |prefix: &str, accounts: &[String]| {
+        let recorder = Recorder::new();
+        let pipeline = world.start_with(recorder.observer(), |spec| {
+            spec.prefix = prefix.to_owned();
+            spec.accounts = accounts.to_vec();
+        });
+        cycles(pipeline, 2, &CancellationToken::new()).unwrap();
+        let count = |event: &&Event| matches!(event, Event::NothingFits { .. });
+        recorder.events().iter().filter(count).count()
+    };
+    assert_eq!(said("elsewhere/", &[]), 1);
+    assert_eq!(said("", &[]), 0);
+    assert_eq!(said("", &[B.to_string()]), 0, "that is what was asked for");
 }
 
 /// A Parquet file of a transit gateway's flow log.

@@ -126,6 +126,37 @@ fn what_cannot_be_read_is_said_and_the_rest_is_still_told() {
     assert!(text.contains("2 of what was opened cannot be read\n"), "{text}");
 }
 
+/// Files of other tools: what is read in another way than it stands there, and what is not read at all.
+#[test]
+fn files_of_other_tools_are_told_of() {
+    let dir = place();
+    let logs = dir.path().join("logs");
+    let fixture = |name: &str| {
+        std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)).unwrap()
+    };
+    write(&logs, "hourly", "fl-0a", "log.parquet", fixture("parquet/pyarrow-epoch-milliseconds.parquet"));
+    write(&logs, "daily", "fl-0b", "log.parquet", fixture("refused/encrypted-footer.parquet"));
+    write(&logs, "hive-daily", "fl-0c", "log.gz", "{\"message\":\"2 1 eni-1\"}\n");
+    let (_, text) = reach(&dir);
+    let note = "note start and end are Unix milliseconds, by their size: read as seconds\n";
+    assert!(opened(&text, "hourly, Parquet").contains(note), "{text}");
+    let encrypted = "would be quarantined: format: the footer is encrypted: write the file without";
+    assert!(opened(&text, "daily, Parquet").contains(encrypted), "{text}");
+    let firehose =
+        "would be quarantined: format: JSON lines of Amazon Data Firehose: let the flow log deliver";
+    assert!(opened(&text, "hive-daily, text").contains(firehose), "{text}");
+    assert_eq!(text.matches("by their size").count(), 1, "{text}");
+    // Times in words are no numbers: the hour is that of the key, which is said.
+    let dir = place();
+    let row = "10.0.1.4 10.0.1.5 840 2026-03-10T00:00:00Z".to_owned();
+    let lines = ["srcaddr dstaddr bytes end".to_owned(), row.clone(), row];
+    write_text(&dir.path().join("logs"), "abcd", &lines);
+    let (_, text) = reach(&dir);
+    let note =
+        "note the time is not a number in 2 of the first 2 records: they count in the hour of the key\n";
+    assert!(opened(&text, "hourly, text").contains(note), "{text}");
+}
+
 #[test]
 fn a_folder_without_flow_logs_is_said_to_be_so() {
     let dir = place();
@@ -160,7 +191,7 @@ const FIELDS: &str = "interface-id instance-id srcaddr dstaddr pkt-srcaddr pkt-d
 /// The lines of configuration that the answer has, without the indentation.
 fn toml_of(text: &str) -> String {
     let begin = text.find("to mend it, in the configuration:\n").unwrap_or_else(|| panic!("{text}"));
-    let lines = text[begin..].lines().skip(1).take_while(|line| line.starts_with("    "));
+    let lines = text[begin..].lines().filter(|line| line.starts_with("    "));
     lines.map(|line| line.trim_start().to_owned() + "\n").collect()
 }
 
@@ -203,12 +234,25 @@ fn what_it_says_to_write_makes_the_traffic_known() {
     }
     assert_eq!(
         text.lines().last(),
-        Some("verdict: 40.0 % of bytes known; 60.0 % have an end without a zone")
+        Some(
+            "verdict: 40.0 % of bytes known; 60.0 % have an end without a zone, 2 things to mend above, 1 suggestion above"
+        )
     );
 
     add_to_config(&dir, &toml_of(&text));
     let (output, text) = reach(&dir);
     assert_eq!(output.status.code(), Some(0), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    // A name for a port is nothing that is wrong.
+    assert_eq!(
+        text.lines().last(),
+        Some("verdict: 100.0 % of bytes known; nothing to mend, 1 suggestion above")
+    );
+    assert!(
+        !text.contains("to mend it") && text.contains("  suggestions for the configuration:\n"),
+        "{text}"
+    );
+    add_to_config(&dir, "[[port_group]]\nname = \"web\"\nports = [443]\n");
+    let (_, text) = reach(&dir);
     assert_eq!(text.lines().last(), Some("verdict: 100.0 % of bytes known; nothing to mend"));
 }
 
@@ -237,7 +281,8 @@ fn a_silent_zone_a_forwarder_and_a_nat_gateway_are_named_with_what_to_write() {
     write_text(&dir.path().join("logs"), "00000000", &lines);
     let (output, text) = reach(&dir);
     for line in [
-        "AZ ids of the logs are not used, because one zone has none; in [[zone]] \"a\"\n    az_id = \"use1-az1\"\n",
+        "    # AZ ids of the logs are not used, because one zone has none;\n    # in place of [[zone]] \"a\"\n    [[zone]]\n    \
+         name = \"a\"\n    az_id = \"use1-az1\"\n    cidrs = [\"10.0.1.0/24\"]\n",
         "eni-f records packets of other hosts",
         "    [[forwarder]]\n    name = \"eni-f\"\n    interface_ids = [\"eni-f\"]\n",
         "    [[nat_gateway]]\n    name = \"eni-9\"\n    interface_ids = [\"eni-9\"]\n    zone = \"a\"\n",
@@ -248,6 +293,15 @@ fn a_silent_zone_a_forwarder_and_a_nat_gateway_are_named_with_what_to_write() {
         assert!(text.contains(line), "no {line:?} in {text}");
     }
     assert_eq!(output.status.code(), Some(0), "{text}");
+    // All of it can be pasted, the zone in place of the one that is there.
+    let file = dir.path().join("flowcost.toml");
+    let before = std::fs::read_to_string(&file).unwrap();
+    let rest = before.replace("[[zone]]\nname = \"a\"\ncidrs = [\"10.0.1.0/24\"]\n", "");
+    std::fs::write(&file, rest + &toml_of(&text)).unwrap();
+    let (output, pasted) = reach(&dir);
+    assert_eq!(output.status.code(), Some(0), "{pasted}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(!pasted.contains("AZ ids of the logs are not used"), "{pasted}");
+    std::fs::write(&file, before).unwrap();
     // One that is known by its addresses needs no entry.
     add_to_config(
         &dir,
@@ -310,4 +364,25 @@ fn what_the_lists_of_a_source_keep_out_is_named_with_the_list() {
     assert!(text.contains(said), "{text}");
     let (_, text) = with("flow_log_ids = [\"fl-0b\"]\n");
     assert!(text.contains("  excluded by flow_log_ids = [\"fl-0b\"]: fl-0a (1 object)\n  opened "), "{text}");
+}
+
+#[test]
+fn a_layout_that_no_longer_fits_is_named_with_a_key() {
+    for (wanted, now) in [("hourly", "daily"), ("hourly", "hive-hourly"), ("hive-daily", "hourly")] {
+        let dir = place();
+        let logs = dir.path().join("logs");
+        let config = dir.path().join("flowcost.toml");
+        let text = std::fs::read_to_string(&config).unwrap();
+        let line = format!("layout = \"{wanted}\"\nregion =");
+        std::fs::write(&config, text.replacen("region =", &line, 1)).unwrap();
+        write(&logs, now, "fl-0b", "log.parquet", records(Column::ALL));
+        let (output, text) = reach(&dir);
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(text.contains("not read, other_layout: 1 key like "), "{wanted}, now {now}: {text}");
+        assert!(text.contains("set layout = \"auto\""), "{text}");
+        write(&logs, wanted, "fl-0a", "log.parquet", records(Column::ALL));
+        let (_, text) = reach(&dir);
+        assert!(text.contains(&format!("found {wanted}, Parquet: 1 object of fl-0a")), "{text}");
+        assert!(text.contains("not read, other_layout: 1 key like "), "{wanted}, now {now}: {text}");
+    }
 }

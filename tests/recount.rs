@@ -14,7 +14,7 @@ use std::{
 use flowcost_exporter::{
     event::Observer,
     ledger::{Ledger, Measure, RecountError, RecountPrices, Table},
-    model::{Charge, Hour, Snapshot},
+    model::{Charge, Hour, Snapshot, Timestamp},
     recount::{Failure, Step},
     store::FailureReason,
 };
@@ -178,6 +178,9 @@ proptest! {
         for (hours_ago, number) in added {
             bucket.put(&World::key(222_222_222_222, hours_ago, number), world.content(hours_ago, number));
         }
+        // Both are heard until now, or hours were not settled.
+        world.put(OPS, 0, 64);
+        bucket.put(&World::key(222_222_222_222, 0, 164), world.content(0, 164));
         world.add_source(&bucket);
         run(&world, 1);
         // After some days everything is sealed and known by its hashes only.
@@ -240,6 +243,42 @@ fn what_is_counted_meanwhile_is_in_it_and_the_writer_goes_on() {
     change_rules(&mut fresh);
     run(&fresh, 1);
     assert_eq!(rows(&world.state(), 3..25), rows(&fresh.state(), 3..25));
+}
+
+#[test]
+fn what_is_counted_and_replaced_meanwhile_is_found_by_the_next_run() {
+    let mut world = old((0..40).map(|n| (i64::from(n) / 2, n)));
+    change_rules(&mut world);
+    run(&world, 1);
+    let key = World::key(OPS, 7, 300);
+    let mut late = 0;
+    let mut tell = |step| match step {
+        Step::Begun => {
+            // Outside of the runtime that calls.
+            let beside = || std::thread::scope(|scope| scope.spawn(|| run(&world, 1)).join().unwrap());
+            world.put(OPS, 7, 300);
+            beside();
+            world.bucket.put(&key, world.content(7, 301));
+            beside();
+        }
+        Step::Late(objects) => late += objects,
+        _ => {}
+    };
+    // What was counted cannot be read any more, and what is there now was not counted.
+    let Err(Failure::Ledger(RecountError::UnderWay { .. })) = world.recount(&world.job(3..25), &mut tell)
+    else {
+        panic!("what is there now is not what was counted")
+    };
+    assert_eq!(late, 0);
+    let before = rows(&world.state(), 3..25);
+    let Err(Failure::Refused { problems }) = world.recount(&world.job(3..25), &mut |_| {}) else {
+        panic!("nothing stood against it")
+    };
+    let text = problems.to_string();
+    assert!(text.contains(&format!("{key} was replaced")), "{text}");
+    let job = flowcost_exporter::recount::Job { skip_hours: true, ..world.job(3..25) };
+    world.recount(&job, &mut |_| {}).unwrap();
+    assert_eq!(rows(&world.state(), 3..25), before, "a day around it stays");
 }
 
 /// What the file says while a writer has it.
@@ -425,4 +464,18 @@ fn the_command_beside_a_running_exporter_is_killed_and_ends_right() {
     let until = |state: &Path| rows(state, (NOON - to) / 3600..1_000_000);
     assert_eq!(until(&site.state()), until(&site.path("fresh.db")));
     assert!(until(&site.state()).iter().any(|row| row.contains("names")));
+
+    // A dry run goes as far back as it can, and says so; a recount is refused.
+    conn.execute("UPDATE state SET folded_before = ?", [to - 7200]).unwrap();
+    let dry = command().args(["--dry-run", "--to"]).arg(Timestamp(to).to_string()).output().unwrap();
+    let text = String::from_utf8_lossy(&dry.stdout).into_owned();
+    let (from, until) = (Timestamp(to - 7200), Timestamp(to));
+    assert!(
+        text.starts_with(&format!("hours before {from} are only in the totals (state.keep)")),
+        "{text}{dry:?}"
+    );
+    assert!(text.contains(&format!("would recount {from} to {until}: 2 hours\n")), "{text}");
+    assert!(text.contains("  source ") && text.ends_with("nothing was changed\n"), "{text}");
+    let refused = command().output().unwrap();
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("recount from there on"), "{refused:?}");
 }

@@ -204,6 +204,67 @@ fn another_meaning_holds_for_what_is_read_from_then_on() {
 }
 
 #[test]
+fn replaced_address_ranges_hold_for_objects_that_are_read_from_then_on() {
+    let ranges = |prefix: &str| {
+        format!(
+            r#"{{"prefixes": [{{"ip_prefix": "{prefix}", "region": "us-east-1", "service": "AMAZON"}}]}}"#
+        )
+    };
+    let site = Site::new(40);
+    // Renamed into place, as whoever replaces a file that is read should.
+    let put = |text: &str| {
+        fs::write(site.path("ranges.new"), text).unwrap();
+        fs::rename(site.path("ranges.new"), site.path("ranges.json")).unwrap();
+    };
+    put(&ranges("192.0.2.0/24"));
+    let key = format!("[aws]\nip_ranges = {:?}\n[budget]", site.path("ranges.json"));
+    site.configure(&[("[budget]", &key)]);
+    site.arrive(0..20);
+    let mut exporter = Exporter::start(&site.config());
+    let before = exporter.scrape_until("the first half", |scrape| {
+        scrape.counted() == 20 && scrape.count("flowcost_ready") == 1
+    });
+    let in_ranges = |scrape: &Scrape| -> u64 {
+        let text = scrape.to_string();
+        let samples = text.lines().filter(|sample| {
+            sample.starts_with("flowcost_bytes_total") && sample.contains("dst_zone=\"aws:us-east-1\"")
+        });
+        samples.map(|sample| sample.rsplit_once(' ').unwrap().1.parse::<u64>().unwrap()).sum()
+    };
+    assert_eq!(in_ranges(&before), 0, "{before}");
+
+    put(&ranges("203.0.113.0/24"));
+    exporter.wait_for("aws.ip_ranges was replaced");
+    assert!(exporter.log().contains("added=1 removed=1 changed=0"), "{}", exporter.log());
+    site.arrive(20..30);
+    let after = exporter.scrape_until("the next ten", |scrape| scrape.counted() == 30);
+    assert_eq!(before.kept().broken_by(&after), [""; 0]);
+    assert!(in_ranges(&after) > 0, "{after}");
+
+    // One that cannot be used changes nothing, and is seen.
+    put("{\"prefixes\": [");
+    exporter.wait_for("aws.ip_ranges on the disk cannot be used");
+    site.arrive(30..40);
+    let broken = exporter.scrape_until("the rest", |scrape| scrape.counted() == 40);
+    assert_eq!(broken.count(SUCCESSFUL), 0);
+    assert!(in_ranges(&broken) > in_ranges(&after), "the ranges before are in force");
+    put(&ranges("203.0.113.0/24"));
+    let mended = exporter.scrape_until("a file that can be used", |scrape| scrape.count(SUCCESSFUL) == 1);
+    assert_eq!(broken.kept().broken_by(&mended), [""; 0]);
+    exporter.terminate();
+    assert!(exporter.end().success());
+    // Nothing was read twice, and nothing was reloaded.
+    let sizes = site.files.iter().map(|(file, _)| fs::metadata(site.path("logs").join(file)).unwrap().len());
+    assert_eq!(mended.sum("flowcost_object_bytes_total"), Some(sizes.sum()));
+    assert!(!exporter.log().contains("configuration reloaded"));
+    assert_eq!(exporter.log().matches("cannot be used").count(), 1, "{}", exporter.log());
+    // What a start with this file notes is what the running exporter has noted.
+    let config = Config::load(&site.config(), &[]).unwrap();
+    let noted = format!("SELECT classifier = '{}' FROM state", config.fingerprint());
+    assert_eq!(site.ask(&noted), 1);
+}
+
+#[test]
 fn what_cannot_be_taken_on_changes_nothing_and_is_told() {
     let site = Site::new(2);
     site.arrive(0..1);

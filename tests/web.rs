@@ -5,6 +5,7 @@ use std::{fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use flowcost_exporter::{
     config::WebConfig,
+    event::Observer,
     expose::{
         Bounds, Drained, Exposition, Lifecycle, Site, serve,
         web::{Tls, WebHandle, WebOptions},
@@ -27,28 +28,42 @@ use crate::{
     support::tls::{Authority, Client, Identity},
 };
 
-const TLS: &str = "tls_server_config:\n  cert_file: cert.pem\n  key_file: key.pem\n";
+pub(crate) const TLS: &str = "tls_server_config:\n  cert_file: cert.pem\n  key_file: key.pem\n";
 
 /// A folder with certificates, and a server with a configuration that lies in it.
-struct Protected {
+pub(crate) struct Protected {
     folder: TempDir,
-    authority: Authority,
-    address: SocketAddr,
+    pub(crate) authority: Authority,
+    pub(crate) address: SocketAddr,
     web: WebHandle,
     stop: CancellationToken,
     ended: JoinHandle<Drained>,
 }
 
 impl Protected {
-    async fn start(text: &str) -> Self {
+    pub(crate) async fn start(text: &str) -> Self {
         Self::start_with(text, Bounds::default(), None).await
     }
 
     async fn start_with(text: &str, bounds: Bounds, lifecycle: Lifecycle) -> Self {
+        Self::start_beside(text, &[], Arc::new(|_| {}), bounds, lifecycle).await
+    }
+
+    /// With more files beside the configuration, and an observer.
+    pub(crate) async fn start_beside(
+        text: &str,
+        files: &[(&str, &str)],
+        observer: Observer,
+        bounds: Bounds,
+        lifecycle: Lifecycle,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::new();
         authority.equip(folder.path());
-        let web = WebHandle::new(load(folder.path(), text).unwrap().options);
+        for (name, content) in files {
+            fs::write(folder.path().join(name), content).unwrap();
+        }
+        let web = WebHandle::new(load(folder.path(), text).unwrap().options).observed_by(observer);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let exposition = Arc::new(Exposition::new(settings()));
@@ -59,21 +74,21 @@ impl Protected {
         Self { folder, authority, address, web, stop, ended }
     }
 
-    async fn get(&self, client: &Client, headers: &str) -> std::io::Result<u16> {
+    pub(crate) async fn get(&self, client: &Client, headers: &str) -> std::io::Result<u16> {
         client.get(self.address, "/metrics", headers).await.map(|(status, _)| status)
     }
 }
 
-fn load(folder: &Path, text: &str) -> Result<WebConfig, String> {
+pub(crate) fn load(folder: &Path, text: &str) -> Result<WebConfig, String> {
     fs::write(folder.join("web.yml"), text).unwrap();
     WebConfig::load(&folder.join("web.yml")).map_err(|error| error.to_string())
 }
 
-fn hash(password: &str) -> String {
+pub(crate) fn hash(password: &str) -> String {
     bcrypt::hash_with_salt(password, 4, [3; 16]).unwrap().format_for_version(bcrypt::Version::TwoY)
 }
 
-fn basic(text: &str) -> String {
+pub(crate) fn basic(text: &str) -> String {
     format!("Authorization: Basic {}\r\n", STANDARD.encode(text))
 }
 

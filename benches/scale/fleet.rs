@@ -26,7 +26,7 @@ use flowcost_exporter::{
         Settled, Settlement, Snapshot, Timestamp,
     },
     pipeline::{Pipeline, Settings, SharedLedger},
-    reader::Source,
+    reader::{SharedClassifier, Source},
     store::{FailureReason, ListRequest, ObjectStore, Operation, Page, StoreError},
 };
 use tokio::sync::watch;
@@ -231,7 +231,7 @@ impl Exporter {
             object_bytes: 1 << 28,
             digest: DigestLimits { decompressed_bytes: 1 << 31, bad_rows: 0 },
         };
-        let classifier = Arc::new(Classifier::new(config.rules, &scope, config.prices, None));
+        let classifier = SharedClassifier::new(Classifier::new(config.rules, &scope, config.prices, None));
         let now = Arc::new(AtomicI64::new(NOW));
         let (wall, elapsed) = (now.clone(), now.clone());
         let clock = Clock::new(

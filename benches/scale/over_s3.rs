@@ -83,6 +83,7 @@ impl Server {
             region: "eu-central-1".to_owned(),
             endpoint: Some(self.url.clone()),
             path_style: true,
+            request_payer: false,
             observer: Arc::new(|_| {}),
             patience: Patience::default(),
         };

@@ -1,11 +1,14 @@
-//! Any key under any layout and root: a partition or a reason, and a boundary that sorts before the key.
+//! Any key under any layout and root: a partition or a reason, and a listing that begins before the key.
 //!
 //! The input is three lines: layout, root, key.
 #![no_main]
 
 use std::sync::Arc;
 
-use flowcost_exporter::discover::layout::Layout;
+use flowcost_exporter::{
+    discover::{layout::Layout, window::Window},
+    model::PartitionSpan,
+};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -23,8 +26,16 @@ fuzz_target!(|data: &[u8]| {
         if let Ok(parsed) = dates.parse(&bucket, root, key) {
             assert!(key.starts_with(&*parsed.partition.prefix));
             let start = parsed.partition.start.start();
-            assert!(*dates.boundary(root, start, true) <= *key, "{key}: a listing from its day would miss it");
-            assert!(*dates.boundary(root, start, false) <= *key || dates.may_mix(), "{key}: a listing from its hour");
+            let window = Window { from: start, until: start };
+            for whole_day in [true, false] {
+                if !whole_day && dates.may_mix() && parsed.partition.span == PartitionSpan::Day {
+                    continue;
+                }
+                let begin = dates.seek(root, &window, whole_day, "").expect("the window has a partition");
+                assert!(*begin < *key, "{key}: a listing of its time begins behind it");
+                let at = dates.seek(root, &window, whole_day, key);
+                assert_eq!(at.as_deref(), Some(key), "{key}: a listing that has come to it goes on elsewhere");
+            }
         }
     }
 });

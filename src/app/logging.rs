@@ -3,7 +3,11 @@
 //! Lines go through a bounded queue to a thread of their own. When nobody reads stderr and the pipe is full, lines
 //! are dropped: reading, serving and stopping never wait for the log.
 
-use std::fmt;
+use std::{
+    backtrace::{Backtrace, BacktraceStatus},
+    fmt,
+    panic::{self, PanicHookInfo},
+};
 
 use time::{OffsetDateTime, format_description::FormatItem, macros::format_description};
 use tracing::{Event, Level, Subscriber};
@@ -18,12 +22,13 @@ use tracing_subscriber::{
 };
 
 pub use crate::cli::{LogFormat, LogLevel};
-use crate::limits;
+use crate::{aws, limits, panics, store::s3::PART_CHECKSUM_LOG};
 
 /// Writes what is queued when it is dropped, as far as that is possible at once.
 pub struct LogGuard(#[allow(dead_code, reason = "held for its drop")] WorkerGuard);
 
-/// Starts logging for the whole process, as long as the guard is kept. Of the libraries only warnings are shown.
+/// Starts logging for the whole process, as long as the guard is kept. Of the libraries only warnings are shown, and some
+/// of the SDK's, which the program says better or need not say, with debug only.
 pub fn start(level: LogLevel, format: LogFormat) -> LogGuard {
     let own = match level {
         LogLevel::Error => Level::ERROR,
@@ -32,7 +37,12 @@ pub fn start(level: LogLevel, format: LogFormat) -> LogGuard {
         LogLevel::Debug => Level::DEBUG,
         LogLevel::Trace => Level::TRACE,
     };
-    let filter = Targets::new().with_default(own.min(Level::WARN)).with_target("flowcost_exporter", own);
+    let quiet = if own >= Level::DEBUG { Level::WARN } else { Level::ERROR };
+    let filter = Targets::new()
+        .with_default(own.min(Level::WARN))
+        .with_targets(aws::CREDENTIALS_LOG.map(|target| (target, quiet)))
+        .with_target(PART_CHECKSUM_LOG, quiet)
+        .with_target("flowcost_exporter", own);
     let (writer, guard) = NonBlockingBuilder::default()
         .buffered_lines_limit(limits::LOG_LINES)
         .lossy(true)
@@ -63,7 +73,23 @@ pub fn start(level: LogLevel, format: LogFormat) -> LogGuard {
     };
     // Only tests start it twice; the first one stays.
     let _ = tracing_subscriber::registry().with(layer.with_filter(filter)).try_init();
+    panic::set_hook(Box::new(log_panic));
     LogGuard(guard)
+}
+
+/// A panic is one line of the log, in its format. What is caught where other people's data is read has one already: that
+/// of the object which is set aside.
+fn log_panic(info: &PanicHookInfo<'_>) {
+    if panics::is_caught(info) {
+        return;
+    }
+    let thread = std::thread::current();
+    let (thread, place) =
+        (thread.name().unwrap_or("without a name"), panics::place(info).unwrap_or_default());
+    let message = info.payload_as_str().unwrap_or("without a message");
+    let trace = Backtrace::capture();
+    let backtrace = (trace.status() == BacktraceStatus::Captured).then(|| trace.to_string());
+    tracing::error!(panic = message, place, thread, backtrace, "panicked");
 }
 
 /// The moment of a line, in UTC.

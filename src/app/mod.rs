@@ -5,6 +5,7 @@
 //! worse than none.
 
 mod certificates;
+mod ip_ranges;
 mod logging;
 mod parts;
 mod reload;
@@ -29,6 +30,7 @@ use reload::{Ingest, ReloadError, Running};
 pub use reload::{Loader, Reloads};
 
 use crate::{
+    aws::{self, EnvironmentError},
     cli::{ListenAddress, ListenHost},
     config::{Config, ConfigError, Location, Setup},
     demo::{self, Demo, DemoError},
@@ -58,6 +60,9 @@ pub enum AppError {
     /// The state file cannot be used.
     #[error(transparent)]
     State(#[from] OpenError),
+    /// The environment of AWS tools cannot be used.
+    #[error(transparent)]
+    Environment(#[from] EnvironmentError),
     /// A task that runs for ever has ended.
     #[error("the {task} has ended: {why}")]
     Dead {
@@ -108,6 +113,9 @@ pub fn demo(
     say: &dyn Fn(&str),
 ) -> Result<(), AppError> {
     let clock = system_clock();
+    // Before anything is written: an address that is taken must not leave a folder. Its own is the only one.
+    let runtime = runtime(1)?;
+    let listeners = runtime.block_on(bind(listen))?;
     if let Some(history) = history {
         say(&format!("Writing the flow logs of {} days...\n", history.as_secs() / 86_400));
     }
@@ -115,10 +123,8 @@ pub fn demo(
     demo.note.iter().for_each(|note| say(note));
     let dir = demo.dir.clone();
     let config = Config::parse("the demo's configuration", &demo.config_toml, &[])?;
-    let runtime = runtime(local_folders(&config))?;
     let result = runtime.block_on(async {
         let stop = stop_on_signals()?;
-        let listeners = bind(listen).await?;
         if let Some(address) = addresses(&listeners).next() {
             say(&demo::banner(address, &demo.dir));
         }
@@ -165,6 +171,18 @@ async fn write_logs(mut demo: Demo, clock: Clock, stop: CancellationToken) -> Re
 /// Sources that are folders of this machine.
 fn local_folders(config: &Config) -> usize {
     config.sources.iter().filter(|source| matches!(source.location, Location::Local { .. })).count()
+}
+
+/// Whether sources in S3 can be asked at all, as far as variables and profiles say. Asks nobody.
+///
+/// # Errors
+/// When one of these cannot be used.
+pub fn check_environment(config: &Config) -> Result<(), AppError> {
+    let s3 = config.sources.iter().find(|source| matches!(source.location, Location::S3 { .. }));
+    match s3 {
+        Some(source) => Ok(block_on(aws::connect(&source.region))?.map(drop)?),
+        None => Ok(()),
+    }
 }
 
 /// Two workers serve and wait; the blocking pool writes the ledger and reads files; the pipeline decodes on threads of
@@ -253,6 +271,7 @@ pub async fn run_with(
         return Ok(());
     };
     let observer = running.observer.clone();
+    let web = web.observed_by(observer.clone());
     let watch = tokio::spawn(certificates::watch(web.clone(), observer.clone(), stop.child_token()));
     // After the lock: a second process must not say that it serves.
     let tls = web.current().tls.is_some();
@@ -267,7 +286,9 @@ pub async fn run_with(
         let shutdown = async move { stop.cancelled().await };
         tokio::spawn(expose::serve(listeners, site, expose::Bounds::default(), shutdown))
     };
+    let mut ranges = ip_ranges::Watch::default();
     let died = loop {
+        let (file, poll) = (running.config.aws.ip_ranges.as_ref(), running.config.ingest.poll_interval);
         // It is away only while a reload replaces it.
         let Some(ingest) = &mut running.ingest else { break None };
         let (answer, load) = tokio::select! {
@@ -275,9 +296,16 @@ pub async fn run_with(
             ended = &mut ingest.task => break (!stop.is_cancelled()).then(|| dead("ingest loop", ended)),
             ended = &mut server => break Some(dead("web server", ended)),
             request = Reloads::next(&mut reloads) => request,
+            found = ranges.next(file.map(|file| &*file.path), poll) => {
+                running.take_ranges(&mut ranges, found).await;
+                continue;
+            }
         };
         let outcome = match running.reload(load).await {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                ranges = ip_ranges::Watch::default();
+                Ok(())
+            }
             Err(ReloadError::Kept(error)) => Err(error),
             Err(ReloadError::Fatal(error)) => break Some(error),
         };
@@ -332,7 +360,8 @@ async fn begin(
         let exposition = exposition.clone();
         Arc::new(move |snapshot| exposition.publish(snapshot))
     };
-    let sources = parts::sources(&config, &observer).await;
+    let sources = parts::sources(&config, &observer).await?;
+    let classifiers = parts::classifiers(&sources);
     let ledger = SharedLedger::new(ledger);
     let pipeline = Pipeline::new(
         parts::settings(&config),
@@ -344,7 +373,7 @@ async fn begin(
         clock.clone(),
     );
     let ingest = Some(Ingest::start(pipeline, &stop));
-    Ok(Some(Running { config, ledger, exposition, web, observer, clock, stop, ingest }))
+    Ok(Some(Running { config, ledger, exposition, web, observer, clock, stop, classifiers, ingest }))
 }
 
 /// One line on what is about to run.

@@ -1,19 +1,23 @@
 //! From the configuration to the parts: what each stage needs to know of it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
+use super::AppError;
 use crate::{
     accumulate::DigestLimits,
-    aws,
+    aws::{self, EnvironmentError},
     classify::Classifier,
     config::{Config, Location, SourceConfig},
     discover::{Discovery, SourceSpec},
     event::{Event, Observer},
     expose::{self, BuildInfo, SourceInfo, Static},
     ledger::{self, Ledger},
-    model::{NanoUsd, Timestamp},
+    model::{Charge, NanoUsd, Timestamp},
     pipeline::Settings,
-    reader,
+    reader::{self, SharedClassifier},
     store::{
         ObjectStore, Patience,
         local::LocalStore,
@@ -36,25 +40,41 @@ pub(super) fn settings(config: &Config) -> Settings {
     }
 }
 
-pub(super) async fn sources(config: &Config, observer: &Observer) -> Vec<reader::Source> {
+pub(super) async fn sources(config: &Config, observer: &Observer) -> Result<Vec<reader::Source>, AppError> {
     let mut sources = Vec::new();
     for one in &config.sources {
-        sources.push(source(config, one, observer.clone()).await);
+        sources.push(source(config, one, observer.clone()).await?);
     }
-    sources
+    Ok(sources)
 }
 
 /// One source as it is read. Makes no request yet.
-pub(crate) async fn source(config: &Config, source: &SourceConfig, observer: Observer) -> reader::Source {
-    let (rules, prices) = (config.rules.clone(), config.prices.clone());
-    reader::Source {
-        discovery: Discovery::new(source_spec(source), store(source, observer).await),
-        classifier: Arc::new(Classifier::new(rules, &source.scope(), prices, config.ip_ranges())),
-    }
+///
+/// # Errors
+/// When the environment of a source in S3 cannot be used.
+pub(crate) async fn source(
+    config: &Config,
+    source: &SourceConfig,
+    observer: Observer,
+) -> Result<reader::Source, AppError> {
+    Ok(reader::Source {
+        discovery: Discovery::new(source_spec(source), store(source, observer).await?),
+        classifier: SharedClassifier::new(classifier(config, source)),
+    })
 }
 
-async fn store(source: &SourceConfig, observer: Observer) -> Arc<dyn ObjectStore> {
-    match &source.location {
+/// The classifiers of the sources, which can be replaced while these are read.
+pub(super) fn classifiers(sources: &[reader::Source]) -> Vec<SharedClassifier> {
+    sources.iter().map(|source| source.classifier.clone()).collect()
+}
+
+/// What the records of a source mean.
+pub(super) fn classifier(config: &Config, source: &SourceConfig) -> Classifier {
+    Classifier::new(config.rules.clone(), &source.scope(), config.prices.clone(), config.ip_ranges())
+}
+
+async fn store(source: &SourceConfig, observer: Observer) -> Result<Arc<dyn ObjectStore>, EnvironmentError> {
+    Ok(match &source.location {
         Location::S3 { bucket, .. } => {
             let region = source.bucket_region.clone().unwrap_or_else(|| source.region.to_string());
             let options = S3Options {
@@ -63,15 +83,16 @@ async fn store(source: &SourceConfig, observer: Observer) -> Arc<dyn ObjectStore
                 region,
                 endpoint: source.endpoint.clone(),
                 path_style: source.path_style,
+                request_payer: source.request_payer,
                 observer,
                 patience: Patience::default(),
             };
-            Arc::new(S3Store::new(&aws::connect(&options.region).await, options))
+            Arc::new(S3Store::new(&aws::connect(&options.region).await?, options))
         }
         Location::Local { root } => {
             Arc::new(LocalStore::new(source.name.clone(), &root.display().to_string(), observer))
         }
-    }
+    })
 }
 
 /// What is looked for in a source.
@@ -109,14 +130,7 @@ pub(super) fn ledger_options(config: &Config) -> ledger::Options {
         series_limit: config.limits.series,
         sources: ledger_sources(config),
         classifier_fingerprint: config.fingerprint(),
-        prices: prices(config)
-            .into_iter()
-            .map(|((charge, region), price)| ledger::PriceInForce {
-                aws_region: region.to_string(),
-                charge,
-                price,
-            })
-            .collect(),
+        prices: noted_prices(config),
     }
 }
 
@@ -153,7 +167,23 @@ fn info(source: &SourceConfig) -> SourceInfo {
     SourceInfo { url: source.url.clone(), region: source.region.clone(), filters: source.filters() }
 }
 
-type Prices = BTreeMap<(crate::model::Charge, Arc<str>), crate::model::Price>;
+type Prices = BTreeMap<(Charge, Arc<str>), crate::model::Price>;
+
+/// Every charge in the sources' regions with its price, which may have gone since it was last noted.
+fn noted_prices(config: &Config) -> Vec<ledger::PriceInForce> {
+    let prices = prices(config);
+    let regions: BTreeSet<&str> = config.sources.iter().flat_map(SourceConfig::known_regions).collect();
+    let of = |region: &str| {
+        let region: Arc<str> = region.into();
+        let noted = Charge::ALL.map(|charge| ledger::PriceInForce {
+            aws_region: region.to_string(),
+            charge,
+            price: prices.get(&(charge, region.clone())).copied(),
+        });
+        noted.into_iter()
+    };
+    regions.into_iter().flat_map(of).collect()
+}
 
 /// The prices that the sources' regions have.
 fn prices(config: &Config) -> Prices {
@@ -169,7 +199,6 @@ fn prices(config: &Config) -> Prices {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Charge;
 
     #[test]
     fn a_start_that_is_not_where_the_state_began_is_told() {
@@ -212,5 +241,8 @@ mod tests {
         let rest: Vec<Charge> = Charge::ALL.into_iter().filter(|charge| !without.contains(charge)).collect();
         assert_eq!(of("us-east-1"), rest);
         assert_eq!(prices.len(), 1 + rest.len(), "no other regions");
+        let noted = noted_prices(&config);
+        assert_eq!(noted.len(), 2 * Charge::COUNT, "those too that have none");
+        assert_eq!(noted.iter().filter(|one| one.price.is_some()).count(), prices.len());
     }
 }

@@ -13,14 +13,19 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{AppError, dead, parts};
+use super::{
+    AppError, dead,
+    ip_ranges::{Found, Watch},
+    parts,
+};
 use crate::{
-    config::{Config, Setup, SetupError},
+    config::{Config, IpRangesFile, Setup, SetupError},
     event::{Event, Observer},
     expose::{Exposition, Lifecycle, ReloadRequest, web::WebHandle},
     ledger::LedgerError,
     model::Clock,
     pipeline::{Pipeline, SharedLedger},
+    reader::SharedClassifier,
     store::chain,
 };
 
@@ -120,6 +125,8 @@ pub(super) struct Running {
     pub(super) observer: Observer,
     pub(super) clock: Clock,
     pub(super) stop: CancellationToken,
+    /// Of the sources, in their order.
+    pub(super) classifiers: Vec<SharedClassifier>,
     /// `None` only while it is being replaced.
     pub(super) ingest: Option<Ingest>,
 }
@@ -173,6 +180,8 @@ impl Running {
     /// over.
     async fn replace(&mut self, config: Config) -> Result<(), ReloadError> {
         let sources = parts::sources(&config, &self.observer).await;
+        let sources = sources.map_err(|error| ReloadError::Kept(chain(&error)))?;
+        let classifiers = parts::classifiers(&sources);
         let Some(ingest) = self.ingest.take() else { return Err("a reload is under way".to_owned().into()) };
         ingest.stop();
         // What is finished is committed; what is under way is found again.
@@ -194,12 +203,58 @@ impl Running {
                 }
                 self.exposition.reconfigure(parts::fixed(&config, now), Some(snapshot));
                 pipeline.reconfigure(parts::settings(&config), sources, report.unfinished);
-                self.config = config;
+                (self.config, self.classifiers) = (config, classifiers);
                 Ok(())
             }
             Err(error) => Err(ReloadError::Kept(chain(&error))),
         };
         self.ingest = Some(Ingest::start(pipeline, &self.stop));
         outcome
+    }
+
+    /// Takes over a replaced file of `aws.ip_ranges` while the ingest loop runs: objects whose decoding has begun keep
+    /// the ranges before.
+    pub(super) async fn take_ranges(&mut self, watch: &mut Watch, found: Found) {
+        let Some(before) = self.config.aws.ip_ranges.clone() else { return };
+        let (stamp, file) = found.into_parts();
+        let taken = match file {
+            Ok(file) if file == before => Ok(file),
+            Ok(file) => self.judge_by(file).await,
+            Err(error) => Err(error),
+        };
+        match taken {
+            Ok(file) => {
+                let (was_refused, path) = (watch.taken(stamp), file.path.clone());
+                if was_refused || file != before {
+                    (self.observer)(&Event::IpRangesReplaced {
+                        path,
+                        created: file.ranges.created.clone(),
+                        networks: file.ranges.len(),
+                        difference: file.ranges.since(&before.ranges),
+                    });
+                }
+            }
+            Err(error) => {
+                if watch.refused(&error) {
+                    (self.observer)(&Event::IpRangesKept { path: before.path, error });
+                }
+            }
+        }
+    }
+
+    /// Puts other ranges in force, in the state first: a recount under them must not be refused.
+    async fn judge_by(&mut self, file: IpRangesFile) -> Result<IpRangesFile, String> {
+        let mut config = self.config.clone();
+        config.aws.ip_ranges = Some(file.clone());
+        let made = tokio::task::spawn_blocking(move || {
+            let of = |source| parts::classifier(&config, source);
+            (config.fingerprint(), config.sources.iter().map(of).collect::<Vec<_>>(), config)
+        });
+        let (fingerprint, classifiers, config) = made.await.map_err(|error| error.to_string())?;
+        let noted = self.ledger.with(move |ledger| ledger.note_classifier(&fingerprint)).await;
+        noted.map_err(|error| chain(&error))?;
+        self.classifiers.iter().zip(classifiers).for_each(|(shared, classifier)| shared.replace(classifier));
+        self.config = config;
+        Ok(file)
     }
 }

@@ -3,7 +3,11 @@
 
 use serde_json::{Value, json};
 
-use super::{Reach, advice, sample::Sample};
+use super::{
+    Reach,
+    mends::{self, Piece},
+    sample::Sample,
+};
 use crate::{
     classify::Rules,
     config::{ConfigError, Setup, SetupError, SourceConfig, TOPIC},
@@ -59,7 +63,7 @@ pub(super) fn source(
     sample: &Sample,
     rules: &Rules,
 ) -> Value {
-    let mends = advice::mends(sample, rules).into_iter();
+    let mends = mends::of(sample, rules).into_iter();
     let doubts = sample.doubts.iter().map(|(kind, bytes)| (kind.as_str().to_owned(), json!(bytes)));
     let relations = sample.relations.iter().map(|(kind, bytes)| (kind.as_str().to_owned(), json!(bytes)));
     json!({
@@ -77,6 +81,9 @@ pub(super) fn source(
             "relation_bytes": relations.collect::<serde_json::Map<_, _>>(),
             "doubtful_bytes": doubts.collect::<serde_json::Map<_, _>>(),
         },
-        "mend": mends.map(|(reason, toml)| json!({ "reason": reason, "toml": toml })).collect::<Vec<_>>(),
+        "mend": mends.map(|piece| {
+            let Piece { kind, reason, toml } = piece;
+            json!({ "kind": kind.as_str(), "reason": reason, "toml": toml })
+        }).collect::<Vec<_>>(),
     })
 }

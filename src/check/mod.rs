@@ -6,7 +6,9 @@
 mod advice;
 mod filters;
 mod json;
+mod mends;
 mod sample;
+mod times;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,19 +21,21 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 pub use self::json::{problems, summary};
-use self::sample::Sample;
+use self::{sample::Sample, times::Times};
 
 use crate::{
     app::{self, AppError},
+    classify::ObjectClassifier,
     config::{Config, Location, SourceConfig},
-    decode::{ColumnSet, DecodeError, DecodeLimits, features},
+    decode::{ColumnSet, DecodeError, DecodeLimits, FlowBatch, features},
     discover::{
-        Found, Scan,
+        Discovery, Found, Scan,
         layout::{delivery_of, flow_log_of},
-        window,
+        window::{self, Window},
     },
+    event::unread_advice,
     limits,
-    model::{Candidate, Hour, IgnoreReason, PartitionSpan, Timestamp},
+    model::{Candidate, Hour, IgnoreReason, IgnoredKey, IgnoredKeys, PartitionSpan, Timestamp},
     reader::{Limits, Read, Reader, Source, Unread},
     store::chain,
 };
@@ -61,12 +65,13 @@ async fn ask(config: &Config, now: Timestamp) -> Reach {
     let limits = Limits { concurrency: config.ingest.concurrency, object_bytes: config.limits.object_bytes };
     let reader = Reader::new(limits);
     let mut all = Sample::default();
+    let mut told = advice::Told::default();
     let mut unread = 0;
     let mut sources = Vec::new();
     for source in &config.sources {
         let _ = writeln!(text, "source \"{}\" {}", source.name, source.url);
         let (mut said, mut sample) = (String::new(), Sample::default());
-        let reached = reach_source(config, &reader, source, now, (&mut said, &mut sample)).await;
+        let reached = reach_source(config, &reader, source, now, (&mut said, &mut sample, &mut told)).await;
         sources.push(json::source(source, &said, reached.as_ref().err(), &sample, &config.rules));
         if let Err(problem) = reached {
             let _ = writeln!(said, "{problem}");
@@ -77,7 +82,7 @@ async fn ask(config: &Config, now: Timestamp) -> Reach {
             let _ = writeln!(text, "  {line}");
         }
     }
-    let (verdict, ok) = advice::verdict(&all, unread);
+    let (verdict, ok) = advice::verdict(&all, unread, &told);
     text.push_str(&verdict);
     let json = json!({ "ok": ok, "verdict": verdict.trim_end(), "sources": sources });
     Reach { text, json, ok }
@@ -89,12 +94,14 @@ async fn reach_source(
     reader: &Reader,
     source: &SourceConfig,
     now: Timestamp,
-    (text, sample): (&mut String, &mut Sample),
+    (text, sample, told): (&mut String, &mut Sample, &mut advice::Told),
 ) -> Result<(), String> {
-    let mut logs = app::source(config, source, Arc::new(|_| {})).await;
+    let logs = app::source(config, source, Arc::new(|_| {})).await;
+    let mut logs = logs.map_err(|error| format!("cannot be listed: {}", chain(&error)))?;
     let discovery = &mut logs.discovery;
     discovery.find_roots().await.map_err(|error| format!("cannot be listed: {}", chain(&error)))?;
-    let roots: Vec<&str> = discovery.roots().collect();
+    let window = window::open(now, config.ingest.lookback, now.minus(config.ingest.lookback), None);
+    let roots: Vec<String> = discovery.roots().map(str::to_owned).collect();
     let excluded = filters::of_folders(source, discovery.excluded());
     for line in &excluded {
         let _ = writeln!(text, "{line}");
@@ -103,6 +110,7 @@ async fn reach_source(
         return Err("nothing is left to read: name what was found in these lists, or empty them".to_owned());
     }
     if roots.is_empty() {
+        write_unread(text, discovery, window, IgnoredKeys::default()).await?;
         return Err(format!(
             "no account and region found below it that fit layout = \"{}\": look at url and layout",
             source.layout.as_str()
@@ -115,7 +123,6 @@ async fn reach_source(
     if let Some(more) = roots.len().checked_sub(limits::REACH_ROOTS).filter(|more| *more > 0) {
         let _ = writeln!(text, "  and {more} more");
     }
-    let window = window::open(now, config.ingest.lookback, now.minus(config.ingest.lookback), None);
     let mut listing = Listing::default();
     let mut scan = discovery.scan(window.recent(now), true);
     listing.take(source, &mut scan).await;
@@ -127,6 +134,7 @@ async fn reach_source(
         return Err(format!("cannot be listed: {}", chain(&error)));
     }
     listing.write(text);
+    write_unread(text, discovery, window, scan.ignored().clone()).await?;
     let excluded = filters::of_flow_logs(source, &listing.filtered);
     for line in &excluded {
         let _ = writeln!(text, "{line}");
@@ -147,7 +155,10 @@ async fn reach_source(
         let Some(found) = group.newest else { continue };
         let _ = writeln!(text, "opened {} ({kind})", found.listed.id.key);
         match columns(decoding, reader, &logs, found.into_candidate(source.name.clone())).await {
-            Ok(columns) => write_features(text, &columns),
+            Ok((columns, times)) => {
+                write_features(text, &columns);
+                times.write(text);
+            }
             Err(why) => {
                 let _ = writeln!(text, "  {why}");
                 unreadable += 1;
@@ -155,8 +166,27 @@ async fn reach_source(
         }
     }
     *sample = read_sample(decoding, reader, &logs, source, chosen).await;
-    advice::write(text, sample, &config.rules);
+    advice::write(text, sample, &config.rules, told);
     if unreadable > 0 { Err(format!("{unreadable} of what was opened cannot be read")) } else { Ok(()) }
+}
+
+/// Keys that look like flow logs and are not read, here or in folders of other layouts.
+async fn write_unread(
+    text: &mut String,
+    discovery: &mut Discovery,
+    window: Window,
+    mut keys: IgnoredKeys,
+) -> Result<(), String> {
+    let looked = discovery.look_elsewhere(window, &mut keys).await;
+    looked.map_err(|error| format!("cannot be listed: {}", chain(&error)))?;
+    for kind in IgnoredKey::ALL {
+        let Some(example) = keys.example(kind) else { continue };
+        let (objects, word) = (keys.count(kind), kind.as_str());
+        let s = if objects == 1 { "" } else { "s" };
+        let _ = writeln!(text, "not read, {word}: {objects} key{s} like {example}");
+        let _ = writeln!(text, "  {}", unread_advice(kind));
+    }
+    Ok(())
 }
 
 /// Reads the objects one after another, as far as time goes. One that cannot be read says nothing here.
@@ -214,15 +244,20 @@ fn write_features(text: &mut String, columns: &ColumnSet) {
     }
 }
 
-/// The columns of an object, after its first records have been decoded.
+/// The columns of an object, and how it has its times, after its first records have been decoded.
 async fn columns(
     limits: DecodeLimits,
     reader: &Reader,
     logs: &Source,
     mut candidate: Candidate,
-) -> Result<ColumnSet, String> {
+) -> Result<(ColumnSet, Times), String> {
     let sample = reader.read(logs, &mut candidate, move |object| {
-        object.each_batch(&limits, |_, _| Ok(ControlFlow::Break(()))).map(|(columns, _)| columns)
+        let mut times = Times::default();
+        let first = |batch: &FlowBatch, _: &mut ObjectClassifier<'_>| {
+            times = Times::of(batch);
+            Ok(ControlFlow::Break(()))
+        };
+        object.each_batch(&limits, first).map(|(columns, _)| (columns, times))
     });
     let sample = match sample.await {
         Ok(read) => read.value.unwrap_or_else(|why| Err(DecodeError::Quarantine(why))),

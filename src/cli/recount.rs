@@ -7,6 +7,10 @@ use crate::model::Timestamp;
 
 /// Flags of `recount`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(
+    override_usage = "flowcost-exporter recount --config.file <FILE> --from <TIME> [--to <TIME>] [OPTIONS]\n       \
+                            flowcost-exporter recount --config.file <FILE> --abort"
+)]
 pub struct RecountArgs {
     /// First moment: an RFC 3339 time, or a date for its midnight UTC; its hour is the first.
     #[arg(long, value_name = "TIME", value_parser = moment, required_unless_present = "abort")]
@@ -20,7 +24,7 @@ pub struct RecountArgs {
     /// Leave the hours of objects that are gone, replaced or unreadable as they are, and recount the others.
     #[arg(long)]
     pub skip_hours: bool,
-    /// List what would be read and what stands against it, and change nothing.
+    /// Say which hours and objects would be read and what stands against it. Opens no object and changes nothing.
     #[arg(long)]
     pub dry_run: bool,
     /// Give up a recount that was begun.

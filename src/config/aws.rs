@@ -41,12 +41,21 @@ pub(super) fn read(
 }
 
 fn ip_ranges(node: &Node<'_>) -> Parsed<IpRangesFile> {
-    let path = PathBuf::from(values::text(node)?);
-    let hint = format!("put a copy of {IP_RANGES_URL} there, or remove the key");
-    let bytes = read_bytes(&path, limits::IP_RANGES_BYTES, &hint, "AWS's ip-ranges.json")?;
-    match IpRanges::parse(&bytes) {
-        Ok(ranges) => Ok(IpRangesFile { path, ranges: Arc::new(ranges) }),
-        Err(error) => Err(format!("{}; {hint}", chain(&error))),
+    IpRangesFile::read(PathBuf::from(values::text(node)?))
+}
+
+impl IpRangesFile {
+    /// Reads the file as it is now.
+    ///
+    /// # Errors
+    /// What would be right, in the words that follow the key.
+    pub fn read(path: PathBuf) -> Result<Self, String> {
+        let hint = format!("put a copy of {IP_RANGES_URL} there, or remove the key");
+        let bytes = read_bytes(&path, limits::IP_RANGES_BYTES, &hint, "AWS's ip-ranges.json")?;
+        match IpRanges::parse(&bytes) {
+            Ok(ranges) => Ok(Self { path, ranges: Arc::new(ranges) }),
+            Err(error) => Err(format!("{}; {hint}", chain(&error))),
+        }
     }
 }
 

@@ -202,6 +202,9 @@ fn describe_source(source: &SourceConfig) -> String {
     if source.path_style {
         text += ", path style";
     }
+    if source.request_payer {
+        text += ", requester pays";
+    }
     if let Some(monthly) = source.monthly {
         text += &format!(", budget {} USD a month", usd(monthly));
     }

@@ -11,6 +11,7 @@ mod gateways;
 mod places;
 mod prices;
 mod problems;
+mod quoted;
 mod raw;
 mod remarks;
 mod scope;
@@ -33,6 +34,7 @@ use std::{
 
 pub use fingerprint::fingerprint;
 pub use problems::{ConfigError, Problem};
+pub(crate) use quoted::quoted;
 pub use raw::ENV_PREFIX;
 pub(crate) use scope::few;
 pub use web::WebConfig;
@@ -126,6 +128,8 @@ pub struct SourceConfig {
     pub endpoint: Option<String>,
     /// Whether the bucket is named in the path rather than in the host.
     pub path_style: bool,
+    /// Whether requests say that whoever asks pays for them.
+    pub request_payer: bool,
     /// What a month of it may cost, at list price.
     pub monthly: Option<NanoUsd>,
 }

@@ -17,9 +17,18 @@ use crate::{
     topology::{Zones, region_of},
 };
 
-/// Zones whose `region` is not that of their AZ.
+/// Zones whose `region` is not that of their AZ, and those whose AZ id names no region.
 pub(super) fn of_regions(rules: &Rules, zones: &Zones, warnings: &mut Vec<String>) {
     for (spec, zone) in rules.zones.iter().zip(zones.iter()) {
+        if let (Some(az_id), None) = (&spec.az_id, &spec.region)
+            && region_of(az_id).is_none()
+        {
+            warnings.push(format!(
+                "zone {:?} has az_id = {az_id:?}, which begins like that of no known region, so that of the source is taken; \
+                 correct it, or set region if it is right",
+                zone.name
+            ));
+        }
         let Some((region, az)) = spec.region.as_deref().zip(zone.az.filter(|_| zone.has_az_id)) else {
             continue;
         };

@@ -118,11 +118,13 @@ fn rest(
     let bucket_region = table.placed(problems, "bucket_region", bucket_region);
     let endpoint = table.placed(problems, "endpoint", endpoint);
     let path_style = table.placed(problems, "path_style", values::boolean);
+    let request_payer = table.placed(problems, "request_payer", values::boolean);
     if let Some(Location::Local { .. }) = location {
         let s3_only = [
             bucket_region.as_ref().map(|(node, _)| node),
             endpoint.as_ref().map(|(node, _)| node),
             path_style.as_ref().map(|(node, _)| node),
+            request_payer.as_ref().map(|(node, _)| node),
         ];
         for node in s3_only.into_iter().flatten() {
             problems.push(node.problem("is for s3:// urls only; remove it from this file:// source"));
@@ -140,6 +142,7 @@ fn rest(
         flow_log_ids,
         endpoint: endpoint.map(|(_, endpoint)| endpoint),
         path_style: path_style.is_some_and(|(_, path_style)| path_style),
+        request_payer: request_payer.is_some_and(|(_, request_payer)| request_payer),
         monthly: table.optional(problems, "monthly_usd", monthly_usd),
     }
 }
@@ -199,6 +202,9 @@ fn are_kept_apart(one: &SourceConfig, other: &SourceConfig) -> bool {
 fn location(node: &Node<'_>) -> Parsed<Location> {
     let typed = values::text(node)?;
     if let Some(rest) = typed.strip_prefix("s3://") {
+        if let Some(why) = no_bucket(rest) {
+            return Err(why);
+        }
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         if !is_bucket(bucket) {
             return Err("names no bucket; write \"s3://bucket/\" or \"s3://bucket/prefix/\"".to_owned());
@@ -222,6 +228,28 @@ fn location(node: &Node<'_>) -> Parsed<Location> {
     }
     Err("must begin with s3:// or file://, such as \"s3://bucket/prefix/\" or \"file:///var/flowlogs/\""
         .to_owned())
+}
+
+/// Why what has the look of a bucket cannot be read as one, if so.
+fn no_bucket(rest: &str) -> Option<String> {
+    if rest.starts_with("arn:") {
+        let remedy = if rest.contains(":accesspoint/") && rest.contains(".mrap") {
+            "a multi-region access point has no alias that requests could be sent to, so name the bucket behind it"
+        } else if rest.contains(":accesspoint") {
+            "name the access point by its alias, such as \"s3://name-1a2b3c-s3alias/prefix/\" (Alias in `aws s3control \
+             get-access-point`)"
+        } else {
+            "name the bucket, such as \"s3://bucket/prefix/\""
+        };
+        return Some(format!("is an ARN and not the name of a bucket: {remedy}"));
+    }
+    // Its listings are in no order, which finding what is new by its key depends on.
+    // https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-express-differences.html
+    rest.split('/').next().is_some_and(|bucket| bucket.ends_with("--x-s3")).then(|| {
+        "is a directory bucket (S3 Express One Zone), whose listings have no order; flow logs are delivered to general \
+         purpose buckets: name one"
+            .to_owned()
+    })
 }
 
 /// Liberal: S3-compatible stores and old buckets allow more than new AWS buckets do.

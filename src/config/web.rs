@@ -67,7 +67,7 @@ impl WebConfig {
         let tls = tls(&mut root, folder, &mut problems, &mut warnings);
         let headers = http(&mut root, &mut problems);
         let users = users(&mut root, &mut problems);
-        let rate_limit = rate_limit(&mut root, &mut problems);
+        let rate_limit = rate_limit(&mut root, &mut problems, &mut warnings);
         root.finish(&mut problems);
         if tls.is_none() && !users.is_empty() {
             warnings
@@ -109,7 +109,11 @@ fn tls(
     let cert = pem(&mut table, ["cert", "cert_file"], folder, problems);
     let key = pem(&mut table, ["key", "key_file"], folder, problems);
     let client_ca = pem(&mut table, ["client_ca", "client_ca_file"], folder, problems);
-    let auth = table.placed(problems, "client_auth_type", |node| values::one_of(node, &ClientAuth::WORDS));
+    let auth = table.placed(problems, "client_auth_type", |node| match node.text() {
+        Some("") => Ok(None),
+        _ => values::one_of(node, &ClientAuth::WORDS).map(Some),
+    });
+    let auth = auth.and_then(|(node, auth)| Some((node, auth?)));
     let sans = table.list(problems, "client_allowed_sans", |node| values::text(node).map(str::to_owned));
     let version = |node: &Node<'_>| TlsVersion::parse(values::text(node)?);
     let min = table.placed(problems, "min_version", version);
@@ -117,9 +121,20 @@ fn tls(
     let suites = table.list(problems, "cipher_suites", |node| CipherSuite::parse(values::text(node)?));
     let curves = table.list(problems, "curve_preferences", |node| Curve::parse(values::text(node)?));
     let prefer_server_order = table.or(problems, "prefer_server_cipher_suites", true, values::boolean);
-    let enabled = !table.is_empty();
+    let is_empty = table.is_empty();
     table.finish(problems);
-    if !enabled {
+    // What turns TLS on is as in the exporters that share the format; keys that are wrong count as well.
+    let is_on = ["cert", "key", "client_ca", "client_auth_type"];
+    let is_on = is_on.iter().any(|key| {
+        let key = format!("{TLS}.{key}");
+        problems.any_below(&key) || problems.any_below(&format!("{key}_file"))
+    });
+    if !is_on && cert.is_none() && key.is_none() && client_ca.is_none() && auth.is_none() {
+        if !is_empty {
+            warnings.push(format!(
+                "{TLS} has no cert_file and key_file: TLS is off, and its other keys do nothing"
+            ));
+        }
         return None;
     }
     for (pem, keys) in [(&cert, "cert or cert_file"), (&key, "key or key_file")] {
@@ -198,8 +213,13 @@ fn pem(
     folder: &Path,
     problems: &mut Problems,
 ) -> Option<Pem> {
-    let here = table.secret(problems, inline, |text| Ok(text.to_owned()));
-    let path = table.optional(problems, file, |node| values::text(node).map(PathBuf::from));
+    // An empty text is none.
+    let here = table.secret(problems, inline, |text| Ok(text.to_owned())).filter(|text| !text.is_empty());
+    let path = table.optional(problems, file, |node| match node.text() {
+        Some("") => Ok(PathBuf::new()),
+        _ => values::text(node).map(PathBuf::from),
+    });
+    let path = path.filter(|path| !path.as_os_str().is_empty());
     match (here, path) {
         (Some(_), Some(_)) => {
             problems.at(format!("{TLS}.{file}"), format!("is there beside {inline}: remove one of the two"));
@@ -248,9 +268,21 @@ fn users(root: &mut Table<'_>, problems: &mut Problems) -> BTreeMap<String, Pass
     users
 }
 
-fn rate_limit(root: &mut Table<'_>, problems: &mut Problems) -> Option<RateLimit> {
+fn rate_limit(
+    root: &mut Table<'_>,
+    problems: &mut Problems,
+    warnings: &mut Vec<String>,
+) -> Option<RateLimit> {
     let mut table = root.table(problems, "rate_limit");
-    let interval = table.or(problems, "interval", Duration::ZERO, interval);
+    let interval = table.placed(problems, "interval", interval);
+    if let Some((node, interval)) = &interval
+        && let Some(number) = node.number().filter(|_| !interval.is_zero())
+    {
+        warnings.push(format!(
+            "rate_limit.interval: {number} is {number} nanoseconds; write a unit, such as {number}s"
+        ));
+    }
+    let interval = interval.map_or(Duration::ZERO, |(_, interval)| interval);
     let burst = table.placed(problems, "burst", |node| values::integer(node, &(0..=u64::from(u32::MAX))));
     let at = table.path_of("burst");
     table.finish(problems);
@@ -265,11 +297,83 @@ fn rate_limit(root: &mut Table<'_>, problems: &mut Problems) -> Option<RateLimit
     Some(RateLimit { interval, burst })
 }
 
-/// A duration as Go writes it; a plain 0 is none.
+/// A duration as Go writes it: numbers with units, or a plain number of nanoseconds.
 fn interval(node: &Node<'_>) -> Parsed<Duration> {
-    if node.number().as_deref() == Some("0") || node.text() == Some("0") {
-        return Ok(Duration::ZERO);
+    let wanted = || "must be a duration, such as 100ms, 1s or 1m30s".to_owned();
+    if let Some(number) = node.number() {
+        return number.parse().map(Duration::from_nanos).map_err(|_| wanted());
     }
-    let wanted = "must be a duration, such as 100ms, 1s or 1m30s";
-    humantime::parse_duration(values::text(node).map_err(|_| wanted)?).map_err(|_| wanted.to_owned())
+    go_duration(values::text(node).map_err(|_| wanted())?).ok_or_else(wanted)
+}
+
+/// Nanoseconds of each unit.
+const UNITS: [(&str, u64); 8] = [
+    ("ns", 1),
+    ("us", 1_000),
+    // The micro sign and the Greek letter.
+    ("\u{b5}s", 1_000),
+    ("\u{3bc}s", 1_000),
+    ("ms", 1_000_000),
+    ("s", 1_000_000_000),
+    ("m", 60_000_000_000),
+    ("h", 3_600_000_000_000),
+];
+
+/// The durations of Go's `time.ParseDuration` that are not negative.
+fn go_duration(text: &str) -> Option<Duration> {
+    let mut rest = text.strip_prefix('+').unwrap_or(text);
+    if rest == "0" {
+        return Some(Duration::ZERO);
+    }
+    let mut total: u64 = 0;
+    while {
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let (number, after) = rest.split_at(end);
+        let end = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
+        let (unit, after) = after.split_at(end);
+        let (_, nanos) = UNITS.iter().find(|(name, _)| *name == unit)?;
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+        if whole.is_empty() && fraction.is_empty() {
+            return None;
+        }
+        let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
+        total = total.checked_add(whole.checked_mul(*nanos)?)?;
+        let mut place = *nanos;
+        for digit in fraction.chars() {
+            place /= 10;
+            total = total.checked_add(u64::from(digit.to_digit(10)?) * place)?;
+        }
+        rest = after;
+        !rest.is_empty()
+    } {}
+    Some(Duration::from_nanos(total))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_those_of_go() {
+        for (text, nanos) in [
+            ("0", 0),
+            ("1s", 1_000_000_000),
+            ("+1s", 1_000_000_000),
+            ("1.5s", 1_500_000_000),
+            (".5s", 500_000_000),
+            ("1.s", 1_000_000_000),
+            ("1m30s", 90_000_000_000),
+            ("1h1m1s1ms1us1ns", 3_661_001_001_001),
+            ("100\u{b5}s", 100_000),
+            ("100\u{3bc}s", 100_000),
+            ("0.1ns", 0),
+            ("0s", 0),
+        ] {
+            assert_eq!(go_duration(text), Some(Duration::from_nanos(nanos)), "{text}");
+        }
+        for text in ["", "1", "s", ".s", "-1s", "1 s", "1d", "1sec", "1.2.3s", "often", "1s ", "99999999999h"]
+        {
+            assert_eq!(go_duration(text), None, "{text:?}");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 //! Invariant: what a row becomes depends on its own value alone, and a dictionary's value is looked at once per row
 //! group, not once per row.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use ::arrow::{
     array::{Array, ArrayRef, AsArray, Int32Array},
@@ -17,7 +17,10 @@ use ::arrow::{
 
 use super::{
     Account, Action, AddrCell, AwsService, DecodeError, DictColumn, DictionaryId, Direction, Field,
-    FlowBatch, IntCell, IntColumn, InterfaceType, LogStatus, field::Column, field::Kind, refuse, values,
+    FlowBatch, IntCell, IntColumn, InterfaceType, LogStatus,
+    field::{Column, Kind},
+    numbers::{self, Form, Unreadable},
+    refuse, values,
 };
 use crate::model::QuarantineReason;
 
@@ -28,7 +31,7 @@ pub(super) fn holds(field: Field, data_type: &DataType) -> bool {
         DataType::Timestamp(_, _) => field.kind() == Kind::Time,
         number => {
             let is_number = number.is_integer() || matches!(number, DataType::Float32 | DataType::Float64);
-            field.kind().is_integer() && is_number
+            (field.kind().is_integer() || field.kind() == Kind::Account) && is_number
         }
     }
 }
@@ -53,10 +56,31 @@ enum Cells {
     Account(Interned<Account>),
     Presence(Interned<bool>),
     Integer(Interned<IntCell>),
+    /// With digits behind the point.
+    Decimal(Interned<Unscaled>, u32),
+}
+
+/// A decimal before its point is set.
+#[derive(Debug, Clone, Copy)]
+enum Unscaled {
+    Null,
+    Bad,
+    Value(i128),
+}
+
+impl Unscaled {
+    /// No bytes are what null is given as; no decimal has none.
+    fn parse(bytes: &[u8]) -> Self {
+        match numbers::unscaled(bytes) {
+            _ if bytes.is_empty() => Self::Null,
+            Some(value) => Self::Value(value),
+            None => Self::Bad,
+        }
+    }
 }
 
 impl ColumnDecoder {
-    pub(super) fn new(field: Field) -> Self {
+    pub(super) fn new(field: Field, form: Form) -> Self {
         let cells = match field.kind() {
             Kind::Text => Cells::Text(Interned::new(values::text)),
             Kind::Address => Cells::Address(Interned::new(values::address)),
@@ -67,7 +91,10 @@ impl ColumnDecoder {
             Kind::LogStatus => Cells::LogStatus(Interned::new(values::log_status)),
             Kind::Account => Cells::Account(Interned::new(values::account)),
             Kind::Presence => Cells::Presence(Interned::new(values::presence)),
-            Kind::Integer | Kind::Time => Cells::Integer(Interned::new(values::integer)),
+            Kind::Integer | Kind::Time => match form {
+                Form::Plain => Cells::Integer(Interned::new(values::integer)),
+                Form::Decimal(scale) => Cells::Decimal(Interned::new(Unscaled::parse), scale),
+            },
         };
         Self { field, cells }
     }
@@ -82,9 +109,30 @@ impl ColumnDecoder {
             Cells::Direction(cells) => Column::Direction(cells.column(array)?),
             Cells::Action(cells) => Column::Action(cells.column(array)?),
             Cells::LogStatus(cells) => Column::LogStatus(cells.column(array)?),
-            Cells::Account(cells) => Column::Account(cells.column(array)?),
+            Cells::Account(cells) => Column::Account(match array.as_dictionary_opt::<Int32Type>() {
+                None if array.data_type() != &DataType::Null => accounts(array)?,
+                _ => cells.column(array)?,
+            }),
             Cells::Presence(cells) => Column::Presence(cells.column(array)?),
-            Cells::Integer(cells) => Column::Integer(integers(array, cells)?),
+            Cells::Integer(cells) => {
+                let column = integers(array, cells, self.field.kind() == Kind::Time)?;
+                batch.unreadable.extend(unreadable_float(self.field, array, &column));
+                Column::Integer(column)
+            }
+            Cells::Decimal(cells, scale) => {
+                let unscaled = unscaled(array, cells)?;
+                let is_time = self.field.kind() == Kind::Time;
+                let mut column = IntColumn::with_capacity(unscaled.len());
+                unscaled.iter().for_each(|unscaled| {
+                    column.push(match unscaled {
+                        Unscaled::Null => IntCell::Null,
+                        Unscaled::Bad => IntCell::Bad,
+                        Unscaled::Value(value) => numbers::decimal(*value, *scale, is_time),
+                    });
+                });
+                batch.unreadable.extend(unreadable_decimal(self.field, &unscaled, *scale, &column));
+                Column::Integer(column)
+            }
         };
         batch.put(self.field, column);
         Ok(())
@@ -198,28 +246,28 @@ fn nulls(array: &dyn Array) -> Option<&NullBuffer> {
     array.nulls().filter(|nulls| nulls.null_count() > 0)
 }
 
-fn integers(array: &ArrayRef, text: &mut Interned<IntCell>) -> Result<IntColumn, DecodeError> {
+fn integers(array: &ArrayRef, text: &mut Interned<IntCell>, is_time: bool) -> Result<IntColumn, DecodeError> {
     let column = match array.data_type() {
-        DataType::Int8 => numbers::<Int8Type>(array, i64::from),
-        DataType::Int16 => numbers::<Int16Type>(array, i64::from),
-        DataType::Int32 => numbers::<Int32Type>(array, i64::from),
-        DataType::Int64 => numbers::<Int64Type>(array, |value| value),
-        DataType::UInt8 => numbers::<UInt8Type>(array, i64::from),
-        DataType::UInt16 => numbers::<UInt16Type>(array, i64::from),
-        DataType::UInt32 => numbers::<UInt32Type>(array, i64::from),
+        DataType::Int8 => primitives::<Int8Type>(array, i64::from),
+        DataType::Int16 => primitives::<Int16Type>(array, i64::from),
+        DataType::Int32 => primitives::<Int32Type>(array, i64::from),
+        DataType::Int64 => primitives::<Int64Type>(array, |value| value),
+        DataType::UInt8 => primitives::<UInt8Type>(array, i64::from),
+        DataType::UInt16 => primitives::<UInt16Type>(array, i64::from),
+        DataType::UInt32 => primitives::<UInt32Type>(array, i64::from),
         // The lowest value of i64 is unreadable, which is what a value above the highest is.
-        DataType::UInt64 => numbers::<UInt64Type>(array, |value| i64::try_from(value).unwrap_or(i64::MIN)),
-        DataType::Float32 => numbers::<Float32Type>(array, |value| whole(f64::from(value))),
-        DataType::Float64 => numbers::<Float64Type>(array, whole),
-        DataType::Timestamp(TimeUnit::Second, _) => numbers::<TimestampSecondType>(array, |value| value),
+        DataType::UInt64 => primitives::<UInt64Type>(array, |value| i64::try_from(value).unwrap_or(i64::MIN)),
+        DataType::Float32 => floats::<Float32Type>(array, numbers::EXACT_FLOAT, is_time),
+        DataType::Float64 => floats::<Float64Type>(array, numbers::EXACT_DOUBLE, is_time),
+        DataType::Timestamp(TimeUnit::Second, _) => primitives::<TimestampSecondType>(array, |value| value),
         DataType::Timestamp(TimeUnit::Millisecond, _) => {
-            numbers::<TimestampMillisecondType>(array, |value| value.div_euclid(1_000))
+            primitives::<TimestampMillisecondType>(array, |value| value.div_euclid(1_000))
         }
         DataType::Timestamp(TimeUnit::Microsecond, _) => {
-            numbers::<TimestampMicrosecondType>(array, |value| value.div_euclid(1_000_000))
+            primitives::<TimestampMicrosecondType>(array, |value| value.div_euclid(1_000_000))
         }
         DataType::Timestamp(TimeUnit::Nanosecond, _) => {
-            numbers::<TimestampNanosecondType>(array, |value| value.div_euclid(1_000_000_000))
+            primitives::<TimestampNanosecondType>(array, |value| value.div_euclid(1_000_000_000))
         }
         _ => {
             let cells = text.column(array)?;
@@ -233,15 +281,90 @@ fn integers(array: &ArrayRef, text: &mut Interned<IntCell>) -> Result<IntColumn,
     Ok(column)
 }
 
-/// A whole number, as columns with nulls become in some tools; the lowest value of `i64`, which is unreadable, for any
-/// other (semantics 1.8).
-#[allow(clippy::cast_possible_truncation, reason = "whole, and inside the range of i64")]
-fn whole(value: f64) -> i64 {
-    const BOUND: f64 = 9_223_372_036_854_775_808.0;
-    if value.fract() == 0.0 && value > -BOUND && value < BOUND { value as i64 } else { i64::MIN }
+/// Accounts as numbers, which lack the zeros that some begin with.
+fn accounts(array: &ArrayRef) -> Result<DictColumn<Account>, DecodeError> {
+    let numbers = integers(array, &mut Interned::new(values::integer), false)?;
+    let mut places: HashMap<IntCell, u32> = HashMap::new();
+    let mut found = Vec::new();
+    let index = (0..numbers.len()).map(|row| {
+        let cell = numbers.get(row);
+        *places.entry(cell).or_insert_with(|| {
+            found.push(match cell {
+                IntCell::Null => Account::Null,
+                IntCell::Value(id @ 0..=999_999_999_999) => Account::Id(id.unsigned_abs()),
+                IntCell::Value(_) | IntCell::Bad => Account::Other,
+            });
+            found.len() as u32 - 1
+        })
+    });
+    let index = index.collect();
+    Ok(DictColumn::new(found, index))
 }
 
-fn numbers<T: ArrowPrimitiveType>(array: &ArrayRef, number: impl Fn(T::Native) -> i64) -> IntColumn {
+fn floats<T: ArrowPrimitiveType>(array: &ArrayRef, exact: f64, is_time: bool) -> IntColumn
+where
+    T::Native: Into<f64>,
+{
+    let mut column = IntColumn::with_capacity(array.len());
+    for value in array.as_primitive::<T>() {
+        column.push(value.map_or(IntCell::Null, |value| numbers::float(value.into(), exact, is_time)));
+    }
+    column
+}
+
+/// Decimals of any physical type, one for each row.
+fn unscaled(array: &ArrayRef, bytes: &mut Interned<Unscaled>) -> Result<Vec<Unscaled>, DecodeError> {
+    fn integers<T: ArrowPrimitiveType>(array: &ArrayRef) -> Vec<Unscaled>
+    where
+        T::Native: Into<i128>,
+    {
+        let cell =
+            |value: Option<T::Native>| value.map_or(Unscaled::Null, |value| Unscaled::Value(value.into()));
+        array.as_primitive::<T>().iter().map(cell).collect()
+    }
+    Ok(match array.data_type() {
+        DataType::Int32 => integers::<Int32Type>(array),
+        DataType::Int64 => integers::<Int64Type>(array),
+        _ => {
+            let cells = bytes.column(array)?;
+            (0..array.len()).map(|row| *cells.get(row)).collect()
+        }
+    })
+}
+
+/// The first number that a column of floats could not give.
+fn unreadable_float(field: Field, array: &ArrayRef, column: &IntColumn) -> Option<Unreadable> {
+    let (kind, float): (_, &dyn Fn(usize) -> f64) = match array.data_type() {
+        DataType::Float32 => ("FLOAT", &|row| f64::from(array.as_primitive::<Float32Type>().value(row))),
+        DataType::Float64 => ("DOUBLE", &|row| array.as_primitive::<Float64Type>().value(row)),
+        _ => return None,
+    };
+    let row = column.first_bad()?;
+    let value = float(row);
+    let why = if value.is_finite() && value.fract() == 0.0 {
+        "is too large to be exact"
+    } else {
+        "is not a whole number"
+    };
+    Some(Unreadable { field, row, value: format!("{value} of a {kind} column {why}") })
+}
+
+/// The first number that a column of decimals could not give.
+fn unreadable_decimal(
+    field: Field,
+    unscaled: &[Unscaled],
+    scale: u32,
+    column: &IntColumn,
+) -> Option<Unreadable> {
+    let row = column.first_bad()?;
+    let value = match unscaled[row] {
+        Unscaled::Value(value) => format!("{value}e-{scale} of a DECIMAL column is not a 64-bit integer"),
+        Unscaled::Null | Unscaled::Bad => "a number of a DECIMAL column has more than 128 bits".to_owned(),
+    };
+    Some(Unreadable { field, row, value })
+}
+
+fn primitives<T: ArrowPrimitiveType>(array: &ArrayRef, number: impl Fn(T::Native) -> i64) -> IntColumn {
     let array = array.as_primitive::<T>();
     let mut column = IntColumn::of_values(array.values().iter().map(|value| number(*value)));
     if let Some(nulls) = nulls(array) {

@@ -146,6 +146,9 @@ impl Chunk {
         while left > 0 {
             let stretch = levels.stretch(&self.bytes, left);
             let (level, rows) = stretch.ok_or_else(|| corrupt("a page lacks levels"))?;
+            if level > 1 {
+                return Err(corrupt(unpack::too_high(level)));
+            }
             let is_there = level != 0;
             match self.runs.last_mut() {
                 Some(last) if last.is_there == is_there => last.rows += rows,

@@ -33,7 +33,8 @@ pub fn bind<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Binding, Dec
         [&[Field::Bytes][..], &[Field::PktSrcaddr, Field::Srcaddr], &[Field::PktDstaddr, Field::Dstaddr]]
     {
         if !needed.iter().any(|field| set.contains(*field)) {
-            return Err(refuse(QuarantineReason::Schema, format!("no column {}", alternatives(needed))));
+            let detail = format!("no column {}{}", alternatives(needed), in_another_case(needed, &names));
+            return Err(refuse(QuarantineReason::Schema, detail));
         }
     }
     columns.retain(|(field, _)| is_needed(*field, &set));
@@ -60,6 +61,15 @@ fn find(field: Field, columns: &[String]) -> Result<Option<usize>, DecodeError> 
         }
     }
     Ok(None)
+}
+
+/// Says that a column only has its name in another case (semantics 1.1).
+fn in_another_case(fields: &[Field], names: &[String]) -> String {
+    let is_like = |name: &&String| {
+        fields.iter().any(|field| field.names().iter().any(|known| known.eq_ignore_ascii_case(name)))
+    };
+    let like = names.iter().find(is_like);
+    like.map_or_else(String::new, |name| format!("; there is {name}, and names are in lower case"))
 }
 
 fn alternatives(fields: &[Field]) -> String {
@@ -189,7 +199,11 @@ mod tests {
             ("srcaddr bytes", "no column pkt_dstaddr or dstaddr"),
             ("pkt-srcaddr bytes", "no column pkt_dstaddr or dstaddr"),
             ("dstaddr bytes", "no column pkt_srcaddr or srcaddr"),
-            ("SrcAddr DstAddr Bytes", "no column bytes"),
+            ("SrcAddr DstAddr Bytes", "no column bytes; there is Bytes, and names are in lower case"),
+            (
+                "DST-ADDR SRCADDR bytes",
+                "no column pkt_srcaddr or srcaddr; there is SRCADDR, and names are in lower case",
+            ),
             ("", "no column bytes"),
         ] {
             assert_eq!(refused(header), detail, "{header}");

@@ -21,7 +21,11 @@ impl FlowBatch {
         for (field, cell, most) in numbers {
             let name = field.name();
             match cell {
-                IntCell::Bad => return format!("column {name}: no 64-bit integer"),
+                IntCell::Bad => {
+                    let found = self.unreadable.iter().find(|found| (found.field, found.row) == (field, row));
+                    let value = found.map_or("no 64-bit integer", |found| &found.value);
+                    return format!("column {name}: {value}");
+                }
                 IntCell::Value(value) if !(0..=most).contains(&value) => {
                     return format!("column {name}: {value}");
                 }

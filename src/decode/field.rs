@@ -5,7 +5,7 @@
 
 use super::{
     Account, Action, AddrCell, AwsService, DictColumn, Direction, IntColumn, InterfaceType, LogStatus,
-    TextColumn,
+    TextColumn, TimeUnit, Unreadable,
 };
 
 /// What the values of a field are.
@@ -22,7 +22,7 @@ pub(super) enum Kind {
     /// Whether there is a value; which one does not matter.
     Presence,
     Integer,
-    /// An integer of Unix seconds; files may have timestamps instead.
+    /// An integer of Unix seconds; files may have timestamps or smaller units instead.
     Time,
 }
 
@@ -118,6 +118,10 @@ macro_rules! fields {
             pub first_row: u64,
             /// Per row, set only when the row itself is malformed (wrong number of fields in text). Empty: none is.
             pub malformed: Vec<bool>,
+            /// The smallest unit that a time of the file had. Here all are seconds.
+            pub time_unit: TimeUnit,
+            /// Of each column of floats or decimals the first number that is unreadable.
+            pub unreadable: Vec<Unreadable>,
             $(pub $slot: Option<column_of!($kind)>,)*
         }
 
@@ -125,9 +129,13 @@ macro_rules! fields {
             /// Puts the column of a field, which is of the field's [`kind`](Field::kind), into its slot.
             pub(super) fn put(&mut self, field: Field, column: Column) {
                 match field { $(Field::$field => self.$slot = Some(expect_column!(column, $kind)),)* }
-                if let (Field::TrafficPath, Some(path)) = (field, &mut self.traffic_path) {
-                    path.clear_where(0);
-                }
+                let times = match field {
+                    Field::Start => &mut self.start,
+                    Field::End => &mut self.end,
+                    Field::TrafficPath => return self.traffic_path.iter_mut().for_each(|path| path.clear_where(0)),
+                    _ => return,
+                };
+                self.time_unit = times.iter_mut().map(IntColumn::make_seconds).fold(self.time_unit, Ord::max);
             }
 
             /// The value of a row, as text for a person; `None` where there is no such column.

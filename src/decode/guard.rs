@@ -16,7 +16,7 @@ use bytes::Bytes;
 
 use super::{
     DecodeError, DecodeLimits, Input,
-    pages::{Column, Pages, walk},
+    pages::{Column, Pages, is_always_compressed, walk},
     quarantine, refuse,
 };
 use crate::{limits, model::QuarantineReason};
@@ -32,6 +32,30 @@ pub fn is_parquet(magic: &[u8]) -> bool {
     magic == MAGIC || magic == MAGIC_ENCRYPTED
 }
 
+/// Where the first magic is.
+pub(super) const HEAD: Range<u64> = 0..4;
+
+/// Refuses an object that ends like Parquet and does not begin like it.
+pub(super) fn begins_like_parquet(input: &Input) -> Result<(), DecodeError> {
+    let head = input.range(HEAD);
+    let head = head.ok_or_else(|| refuse(QuarantineReason::Corrupt, "its first bytes are not there"))?;
+    if &head[..] == MAGIC {
+        return Ok(());
+    }
+    let detail = format!(
+        "ends like Parquet but begins with the bytes {:02x?}: overwritten or put together",
+        &head[..]
+    );
+    Err(refuse(QuarantineReason::Corrupt, detail))
+}
+
+/// The refusal of what is encrypted inside the file. What S3 encrypts arrives as it was.
+pub(super) fn is_encrypted(what: &str) -> DecodeError {
+    let detail =
+        format!("{what} encrypted: write the file without Parquet's own encryption, that of S3 is enough");
+    refuse(QuarantineReason::Format, detail)
+}
+
 /// Where the footer is, from the last bytes of an object. Refuses an encrypted one, one that is cut short, and a
 /// footer that cannot be.
 pub fn footer_range(tail: &[u8], object_len: u64) -> Result<Range<u64>, DecodeError> {
@@ -41,7 +65,7 @@ pub fn footer_range(tail: &[u8], object_len: u64) -> Result<Range<u64>, DecodeEr
     };
     let [a, b, c, d, magic @ ..] = *tail;
     if magic == MAGIC_ENCRYPTED {
-        return Err(refuse(QuarantineReason::Format, "the footer is encrypted"));
+        return Err(is_encrypted("the footer is"));
     }
     if magic != MAGIC {
         return Err(corrupt("begins like Parquet but does not end like it: cut short".to_string()));
@@ -145,6 +169,7 @@ fn within(decompressed: u64, limits: &DecodeLimits) -> Result<(), DecodeError> {
 
 /// The pages of a chunk that [`chunks`] has let through.
 pub(super) fn chunk_pages(
+    meta: &ParquetMetaData,
     chunk: &ColumnChunkMetaData,
     input: &Input,
 ) -> Result<(Column, Pages), DecodeError> {
@@ -153,7 +178,7 @@ pub(super) fn chunk_pages(
         let name = chunk.column_path().string();
         refuse(QuarantineReason::Corrupt, format!("column {name} was not fetched"))
     })?;
-    let column = Column::of(chunk);
+    let column = Column::of(chunk, is_always_compressed(meta.file_metadata().created_by()));
     Ok((column, Pages::new(column, bytes, u64::try_from(chunk.num_values()).unwrap_or(0))))
 }
 
@@ -183,7 +208,7 @@ impl PageGuard {
         let read = if group.num_rows() > 0 { leaves } else { &[] };
         for leaf in read {
             let chunk = group.column(*leaf);
-            let (_, pages) = chunk_pages(chunk, input)?;
+            let (_, pages) = chunk_pages(meta, chunk, input)?;
             let cost = walk(pages).map_err(|why| {
                 let name = chunk.column_path().string();
                 let detail = format!("column {name} of row group {number}: {}", why.detail);
@@ -208,7 +233,14 @@ fn codec(codec: CompressionCodec, place: impl Fn() -> String) -> Result<(), Deco
         CompressionCodec::UNCOMPRESSED
         | CompressionCodec::SNAPPY
         | CompressionCodec::GZIP
-        | CompressionCodec::ZSTD => Ok(()),
-        other => Err(refuse(QuarantineReason::Format, format!("codec {other} of {}", place()))),
+        | CompressionCodec::ZSTD
+        | CompressionCodec::LZ4
+        | CompressionCodec::LZ4_RAW
+        | CompressionCodec::BROTLI => Ok(()),
+        other => {
+            let detail =
+                format!("codec {other} of {} is not read: write it as GZIP, SNAPPY or ZSTD", place());
+            Err(refuse(QuarantineReason::Format, detail))
+        }
     }
 }

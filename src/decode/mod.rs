@@ -17,10 +17,13 @@ mod hybrid;
 mod input;
 mod interned;
 mod lengths;
+mod numbers;
 mod pages;
 pub mod parquet;
+mod sniff;
 pub mod text;
 mod thrift;
+mod types;
 mod unpack;
 mod values;
 
@@ -39,6 +42,7 @@ use std::{
 pub use columns::{Feature, features};
 pub use field::{ColumnSet, Field, FlowBatch};
 pub use input::{Input, InputReader, Parts, SparseBytes};
+pub use numbers::{TimeUnit, Unreadable};
 pub use parquet::{Wanted, wanted_ranges};
 
 use crate::{
@@ -110,10 +114,14 @@ impl Reader {
             Some(magic) if guard::is_parquet(&magic) => {
                 parquet::ParquetReader::open(input, limits).map(Self::from)
             }
-            Some(magic) => Err(refuse(
-                QuarantineReason::Format,
-                format!("begins with the bytes {magic:02x?}: neither Parquet nor gzip"),
-            )),
+            Some(magic) => {
+                let len = input.len();
+                if input.range(len.saturating_sub(4)..len).is_some_and(|end| guard::is_parquet(&end)) {
+                    guard::begins_like_parquet(&input)?;
+                }
+                let head = input.range(0..input.len().min(sniff::HEAD_BYTES)).unwrap_or(magic);
+                Err(refuse(QuarantineReason::Format, sniff::object(&head)))
+            }
         }
     }
 
@@ -209,7 +217,7 @@ pub enum AddrCell {
 }
 
 /// An integer as the file has it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum IntCell {
     /// Null, `-` or empty.
     Null,
@@ -278,6 +286,11 @@ impl IntColumn {
                 *cell = Self::NULL;
             }
         }
+    }
+
+    /// The first row that could not be read.
+    fn first_bad(&self) -> Option<usize> {
+        self.0.iter().position(|cell| *cell == Self::BAD)
     }
 
     /// The cell of a row.

@@ -99,16 +99,35 @@ pub(super) struct Column {
     fixed_bytes: usize,
     /// Whether values can be null, that is, whether pages have definition levels.
     pub(super) optional: bool,
+    /// Whether pages of version 2 are compressed whatever they say.
+    always_compressed: bool,
 }
 
 impl Column {
-    pub(super) fn of(chunk: &ColumnChunkMetaData) -> Self {
+    /// `always_compressed`: see [`is_always_compressed`].
+    pub(super) fn of(chunk: &ColumnChunkMetaData, always_compressed: bool) -> Self {
         let column = chunk.column_descr();
         Self {
             codec: chunk.compression_codec(),
             physical: column.physical_type(),
             fixed_bytes: usize::try_from(column.type_length()).unwrap_or(0),
             optional: column.max_def_level() > 0,
+            always_compressed,
+        }
+    }
+
+    /// The codec that a page is compressed with. Pages of version 2 say whether they are; where the sizes differ, one
+    /// that says no is compressed all the same.
+    pub(super) fn codec_of(&self, header: &Header) -> CompressionCodec {
+        match header.content {
+            Content::DataV2 { compressed: false, .. }
+                if !self.always_compressed && header.compressed == header.size =>
+            {
+                CompressionCodec::UNCOMPRESSED
+            }
+            Content::DataV2 { .. } | Content::Data { .. } | Content::Dictionary { .. } | Content::Index => {
+                self.codec
+            }
         }
     }
 
@@ -122,6 +141,14 @@ impl Column {
             PhysicalType::FIXED_LEN_BYTE_ARRAY => (self.fixed_bytes > 0).then_some(self.fixed_bytes),
         }
     }
+}
+
+/// Whether the writer compressed pages of version 2 and said that it did not: Arrow C++ before 3.0.0, which had another
+/// name then, and so pyarrow, R and others on it. Source: ARROW-10353, ARROW-17100.
+pub(super) fn is_always_compressed(created_by: Option<&str>) -> bool {
+    let version = created_by.and_then(|by| by.strip_prefix("parquet-cpp version "));
+    let major = version.and_then(|version| version.split('.').next()?.parse::<u32>().ok());
+    major.is_some_and(|major| major < 2)
 }
 
 /// The pages of a chunk in order, up to the one that has the chunk's last value. Pages that have no values are passed
@@ -199,7 +226,6 @@ impl Pages {
             return Err(quarantine(QuarantineReason::TooLarge, detail));
         }
         let mut plain = 0;
-        let mut codec = self.column.codec;
         match header.content {
             Content::Dictionary { values, encoding, .. } => {
                 if !matches!(encoding, Encoding::PLAIN | DICTIONARY_PLAIN) {
@@ -217,7 +243,7 @@ impl Pages {
                     return Err(encoded(definition));
                 }
             }
-            Content::DataV2 { values, nulls, rows, encoding, compressed, .. } => {
+            Content::DataV2 { values, nulls, rows, encoding, .. } => {
                 data_encoding(encoding)?;
                 if rows != values || nulls > values {
                     let detail = format!("a page of {values} values with {rows} rows and {nulls} nulls");
@@ -227,12 +253,10 @@ impl Pages {
                 if plain > header.size.min(header.compressed) {
                     return Err(corrupt(format!("a page of {} bytes with more levels", header.size)));
                 }
-                if !compressed {
-                    codec = CompressionCodec::UNCOMPRESSED;
-                }
             }
             Content::Index => return Ok(()),
         }
+        let codec = self.column.codec_of(header);
         match reach(codec, header.compressed - plain) {
             Some(reach) if reach.contains(&(header.size - plain)) => Ok(()),
             Some(_) => {
@@ -245,6 +269,14 @@ impl Pages {
 }
 
 impl Header {
+    /// Bytes of repetition levels that a data page of version 2 begins with.
+    pub(super) fn repetition_bytes(&self) -> usize {
+        match self.content {
+            Content::DataV2 { repetition_bytes, .. } => repetition_bytes as usize,
+            Content::Data { .. } | Content::Dictionary { .. } | Content::Index => 0,
+        }
+    }
+
     /// Bytes of levels that a data page of version 2 has before its values, never compressed.
     pub(super) fn level_bytes(&self) -> usize {
         match self.content {
@@ -264,14 +296,17 @@ const LEVELS_BIT_PACKED: Encoding = Encoding::BIT_PACKED;
 
 /// The sizes that so many compressed bytes can have decompressed; `None` for a codec that is not read.
 ///
-/// Snappy copies at most 64 bytes for an element of 3, deflate 258 for two bits; Zstandard repeats 128 KiB in a block
-/// of 4, which leaves it to the limit on pages.
+/// Snappy copies at most 64 bytes for an element of 3, deflate 258 for two bits, LZ4 255 for a byte of length after the
+/// first few; Zstandard repeats 128 KiB in a block of 4, and Brotli 16 MiB in a few bytes, which leaves both to the limit
+/// on pages.
 fn reach(codec: CompressionCodec, compressed: usize) -> Option<std::ops::RangeInclusive<usize>> {
     match codec {
         CompressionCodec::UNCOMPRESSED => Some(compressed..=compressed),
         CompressionCodec::SNAPPY => Some(0..=compressed.saturating_mul(22)),
         CompressionCodec::GZIP => Some(0..=compressed.saturating_mul(1_032)),
         CompressionCodec::ZSTD => Some(0..=compressed.saturating_mul(32 << 10)),
+        CompressionCodec::LZ4 | CompressionCodec::LZ4_RAW => Some(0..=compressed.saturating_mul(255)),
+        CompressionCodec::BROTLI => Some(0..=compressed.saturating_mul(16 << 20)),
         _ => None,
     }
 }

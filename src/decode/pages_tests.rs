@@ -7,6 +7,7 @@ const COLUMN: Column = Column {
     physical: PhysicalType::BYTE_ARRAY,
     fixed_bytes: 0,
     optional: true,
+    always_compressed: false,
 };
 
 fn int(value: i32) -> Vec<u8> {
@@ -104,9 +105,49 @@ fn pages_that_cannot_be_are_refused() {
 #[test]
 fn codecs_have_their_reach() {
     assert!(reach(CompressionCodec::LZO, 1).is_none());
-    for (codec, most) in
-        [(CompressionCodec::SNAPPY, 22), (CompressionCodec::GZIP, 1_032), (CompressionCodec::ZSTD, 32 << 10)]
-    {
+    for (codec, most) in [
+        (CompressionCodec::SNAPPY, 22),
+        (CompressionCodec::GZIP, 1_032),
+        (CompressionCodec::ZSTD, 32 << 10),
+        (CompressionCodec::LZ4, 255),
+        (CompressionCodec::LZ4_RAW, 255),
+        (CompressionCodec::BROTLI, 16 << 20),
+    ] {
         assert_eq!(reach(codec, 3), Some(0..=3 * most));
+    }
+}
+
+#[test]
+fn pages_of_version_2_may_be_compressed_whatever_they_say() {
+    let snappy = Column { codec: CompressionCodec::SNAPPY, ..COLUMN };
+    let header = |compressed, size, is_compressed| Header {
+        content: Content::DataV2 {
+            values: 1,
+            nulls: 0,
+            rows: 1,
+            encoding: Encoding::PLAIN,
+            definition_bytes: 0,
+            repetition_bytes: 0,
+            compressed: is_compressed,
+        },
+        compressed,
+        size,
+        crc: None,
+    };
+    assert_eq!(snappy.codec_of(&header(8, 8, true)), CompressionCodec::SNAPPY);
+    assert_eq!(snappy.codec_of(&header(8, 8, false)), CompressionCodec::UNCOMPRESSED);
+    assert_eq!(snappy.codec_of(&header(7, 8, false)), CompressionCodec::SNAPPY, "what else could it be");
+    let old = Column { always_compressed: true, ..snappy };
+    assert_eq!(old.codec_of(&header(8, 8, false)), CompressionCodec::SNAPPY);
+    for (by, always) in [
+        (Some("parquet-cpp version 1.5.1-SNAPSHOT"), true),
+        (Some("parquet-cpp version 2.0.0"), false),
+        (Some("parquet-cpp-arrow version 3.0.0"), false),
+        (Some("parquet-cpp-arrow version 26.0.1"), false),
+        (Some("parquet-mr version 1.12.0 (build db75a6815f2ba1d1ee89d1a90aeb296f1f3a8f20)"), false),
+        (Some("parquet-cpp-arrow"), false),
+        (None, false),
+    ] {
+        assert_eq!(is_always_compressed(by), always, "{by:?}");
     }
 }

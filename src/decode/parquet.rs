@@ -5,27 +5,22 @@
 //! types and encodings are read by [`Chunk`], all others by the library. Refuses to know what a field means.
 //! Invariant: each row group gives exactly the rows it claims, or an error.
 
-use std::{
-    ops::Range,
-    panic,
-    sync::{Arc, OnceLock},
-};
+use std::{collections::BTreeSet, ops::Range, sync::OnceLock};
 
 use ::arrow::{
     array::RecordBatch,
-    datatypes::{DataType, Field as ArrowField, Fields, TimeUnit},
+    datatypes::{DataType, Field as ArrowField, Fields},
 };
 use ::parquet::{
     arrow::{
         FieldLevels, ProjectionMask,
         arrow_reader::{ParquetRecordBatchReader, RowGroups},
-        parquet_to_arrow_field_levels, parquet_to_arrow_schema,
+        parquet_to_arrow_field_levels,
     },
-    basic::{Repetition, Type as PhysicalType},
+    basic::Repetition,
     column::page::PageIterator,
     errors::{ParquetError, Result as ParquetResult},
     file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData},
-    schema::types::{SchemaDescriptor, Type, TypePtr},
 };
 
 use bytes::Bytes;
@@ -42,11 +37,15 @@ use super::{
     footer,
     guard::{self, PageGuard},
     interned::Interned,
-    refuse, values,
+    numbers::{Form, MOST_SCALE},
+    refuse,
+    types::{arrow_type, decimal_scale, fixed_bytes, schema_of, usual_type, wanted_type, without_annotation},
+    values,
 };
 use crate::{
     limits,
     model::{Quarantine, QuarantineReason},
+    panics,
 };
 
 /// A Parquet object that is being read.
@@ -100,10 +99,15 @@ impl ParquetReader {
     /// Reads the footer and checks what it claims.
     pub(super) fn open(input: Input, limits: &DecodeLimits) -> Result<Self, DecodeError> {
         let footer = guard::footer(&input)?;
-        let meta = metadata(&footer)?;
+        let (meta, encrypted) = metadata(&footer)?;
         let plan = Plan::new(&meta)?;
+        plan.reads_none_of(&encrypted)?;
         let data_end = input.len() - guard::TAIL_BYTES - footer.len() as u64;
         guard::chunks(&meta, &plan.leaves, data_end, limits)?;
+        // What is fetched as it is read begins with the first row group; without one there is nothing else to look at.
+        if !input.is_in_parts() || meta.row_groups().iter().all(|group| group.num_rows() <= 0) {
+            guard::begins_like_parquet(&input)?;
+        }
         let mut guard = PageGuard::new(limits);
         let mut usual = Vec::with_capacity(meta.num_row_groups());
         // What is in memory is looked at as a whole before any of it is decoded.
@@ -112,9 +116,10 @@ impl ParquetReader {
                 usual.push(guard.check(&meta, number, &plan.leaves, &input)?);
             }
         }
-        let fields = || plan.binding.columns.iter().map(|(field, _)| *field);
-        let builders = fields().map(Builder::new).collect();
-        let decoders = fields().map(ColumnDecoder::new).collect();
+        let fields = plan.binding.columns.iter().map(|(field, _)| *field);
+        let builders = fields.clone().map(Builder::new).collect();
+        let decoders =
+            fields.zip(&plan.forms).map(|(field, form)| ColumnDecoder::new(field, *form)).collect();
         Ok(Self {
             group: input.clone(),
             input,
@@ -270,7 +275,7 @@ impl ParquetReader {
         {
             let mut spare = std::mem::take(&mut self.spare).into_iter();
             let chunks = self.plan.leaves.iter().zip(texts).map(|(leaf, text)| {
-                let (column, pages) = guard::chunk_pages(group.column(*leaf), &self.group)?;
+                let (column, pages) = guard::chunk_pages(&self.meta, group.column(*leaf), &self.group)?;
                 Ok(Chunk::new(column, pages, *text, spare.next().unwrap_or_default()))
             });
             return Ok(Source::Chunks(chunks.collect::<Result<_, DecodeError>>()?));
@@ -286,10 +291,16 @@ impl ParquetReader {
             return Ok(());
         }
         let missing = || refuse(QuarantineReason::Corrupt, "a row group is not there");
-        let ranges = self.ranges(self.next_group).ok_or_else(missing)?;
+        let mut ranges = self.ranges(self.next_group).ok_or_else(missing)?;
+        // The magic is at hand where a column is near the beginning, as nearly always.
+        let is_first = self.first_row == 0;
+        ranges.extend(is_first.then_some(guard::HEAD));
         // The one before goes first: there is never more than one, and one on its way.
         self.group = Input::Whole(Bytes::new());
         self.group = self.input.load(ranges).ok_or_else(missing)?;
+        if is_first {
+            guard::begins_like_parquet(&self.group)?;
+        }
         // One without rows is never loaded, and nobody has looked at what it claims.
         let behind = self.next_group + 1..self.meta.num_row_groups();
         let next = behind.into_iter().find(|group| self.meta.row_group(*group).num_rows() > 0);
@@ -336,10 +347,14 @@ fn why(fault: &OnceLock<Quarantine>, error: &dyn std::error::Error) -> DecodeErr
     fault.get().cloned().map_or_else(|| corrupt(error), DecodeError::Quarantine)
 }
 
-fn metadata(footer: &[u8]) -> Result<ParquetMetaData, DecodeError> {
-    footer::check(footer)?;
-    ParquetMetaDataReader::decode_metadata(footer)
-        .map_err(|error| refuse(QuarantineReason::Corrupt, format!("the footer: {error}")))
+/// The footer, and the columns that are encrypted by their number in a row group.
+fn metadata(footer: &[u8]) -> Result<(ParquetMetaData, BTreeSet<usize>), DecodeError> {
+    let encrypted = footer::check(footer)?;
+    match ParquetMetaDataReader::decode_metadata(footer) {
+        Ok(meta) => Ok((meta, encrypted)),
+        Err(_) if !encrypted.is_empty() => Err(guard::is_encrypted("columns are")),
+        Err(error) => Err(refuse(QuarantineReason::Corrupt, format!("the footer: {error}"))),
+    }
 }
 
 /// Which columns are read, and as what.
@@ -348,6 +363,8 @@ struct Plan {
     binding: columns::Binding,
     /// For each bound field the number of its column chunk in a row group.
     leaves: Vec<usize>,
+    /// What the numbers of each bound field are.
+    forms: Vec<Form>,
     /// Of each bound field what its text may be, if [`Chunk`] can read all their types.
     usual: Option<Vec<Text>>,
     levels: FieldLevels,
@@ -362,6 +379,7 @@ impl Plan {
         let mut projected = Vec::with_capacity(binding.columns.len());
         let mut leaves = Vec::with_capacity(binding.columns.len());
         let mut hints = Vec::with_capacity(binding.columns.len());
+        let mut forms = Vec::with_capacity(binding.columns.len());
         let mut usual = Some(Vec::with_capacity(binding.columns.len()));
         for (field, position) in &binding.columns {
             let root = &roots[*position];
@@ -377,6 +395,13 @@ impl Plan {
             {
                 return Err(unfit("a repeated value"));
             }
+            let scale = decimal_scale(root);
+            if scale.is_some_and(|scale| !field.kind().is_integer() || scale > MOST_SCALE) {
+                return Err(unfit("DECIMAL"));
+            }
+            let root = &scale
+                .map_or_else(|| Ok(root.clone()), |_| without_annotation(root))
+                .map_err(|error| corrupt(&error))?;
             let found = arrow_type(root).map_err(|error| unfit(&error.to_string()))?;
             let wanted = wanted_type(root, found.clone());
             if !holds(*field, &wanted) || fixed_bytes(&found) > limits::PARQUET_VALUE_BYTES {
@@ -386,67 +411,39 @@ impl Plan {
             leaves.push(leaf.ok_or_else(|| unfit("no column chunk"))?);
             hints.push(ArrowField::new(root.name(), wanted, true));
             projected.push(root.clone());
-            usual = usual.zip(usual_type(*field, root, &found)).map(|(mut all, text)| {
-                all.push(text);
-                all
-            });
+            // Without a point they are integers, which need nothing more, or bytes.
+            let is_integer = matches!(found, DataType::Int32 | DataType::Int64);
+            let form = Form::of(scale.filter(|scale| *scale > 0 || !is_integer));
+            forms.push(form);
+            usual = usual.zip(usual_type(*field, root, &found).filter(|_| form == Form::Plain)).map(
+                |(mut all, text)| {
+                    all.push(text);
+                    all
+                },
+            );
         }
         let hints: Fields = hints.into();
         let levels = schema_of(projected)
             .and_then(|schema| parquet_to_arrow_field_levels(&schema, ProjectionMask::all(), Some(&hints)))
             .map_err(|error| corrupt(&error))?;
-        Ok(Self { binding, leaves, usual, levels })
+        Ok(Self { binding, leaves, forms, usual, levels })
     }
 }
 
 impl Plan {
+    fn reads_none_of(&self, encrypted: &BTreeSet<usize>) -> Result<(), DecodeError> {
+        let mut columns = self.binding.columns.iter().zip(&self.leaves);
+        match columns.find(|(_, leaf)| encrypted.contains(leaf)) {
+            Some(((field, _), _)) => Err(guard::is_encrypted(&format!("column {} is", field.name()))),
+            None => Ok(()),
+        }
+    }
+
     /// Whether what one column of addresses may have, all may.
     fn has_one_kind_of_address(&self) -> bool {
         let columns = self.binding.columns.iter().zip(self.usual.iter().flatten());
         let mut kinds = columns.filter(|((field, _), _)| field.kind() == Kind::Address).map(|(_, text)| text);
         kinds.next().is_none_or(|first| kinds.all(|text| text == first))
-    }
-}
-
-/// A schema that has these columns only; their leaves are numbered anew from 0.
-fn schema_of(columns: Vec<TypePtr>) -> ParquetResult<SchemaDescriptor> {
-    let root = Type::group_type_builder("flows").with_fields(columns).build()?;
-    Ok(SchemaDescriptor::new(Arc::new(root)))
-}
-
-fn arrow_type(column: &TypePtr) -> ParquetResult<DataType> {
-    let schema = parquet_to_arrow_schema(&schema_of(vec![column.clone()])?, None)?;
-    Ok(schema.field(0).data_type().clone())
-}
-
-/// What the text of a column may be, `None` of a type that [`Chunk`] does not read.
-fn usual_type(field: Field, column: &TypePtr, found: &DataType) -> Option<Text> {
-    let number = field.kind().is_integer();
-    match (found, column.get_physical_type()) {
-        (DataType::Utf8, PhysicalType::BYTE_ARRAY) if !number => Some(Text::Utf8),
-        (DataType::Binary, PhysicalType::BYTE_ARRAY) if !number => Some(Text::Bytes),
-        (DataType::Int32, PhysicalType::INT32) | (DataType::Int64, PhysicalType::INT64) if number => {
-            Some(Text::Bytes)
-        }
-        _ => None,
-    }
-}
-
-fn fixed_bytes(found: &DataType) -> usize {
-    match found {
-        DataType::FixedSizeBinary(size) => usize::try_from(*size).unwrap_or(usize::MAX),
-        _ => 0,
-    }
-}
-
-/// Text as dictionaries. INT96 as seconds: in nanoseconds, the default, far dates would wrap.
-fn wanted_type(column: &Type, found: DataType) -> DataType {
-    match found {
-        DataType::Utf8 | DataType::Binary | DataType::FixedSizeBinary(_) => {
-            DataType::Dictionary(Box::new(DataType::Int32), Box::new(found))
-        }
-        _ if column.get_physical_type() == PhysicalType::INT96 => DataType::Timestamp(TimeUnit::Second, None),
-        other => other,
     }
 }
 
@@ -466,7 +463,7 @@ impl RowGroups for Group<'_> {
 
     fn column_chunks(&self, column: usize) -> ParquetResult<Box<dyn PageIterator>> {
         let chunk = self.group.column(self.leaves[column]);
-        let (column, pages) = guard::chunk_pages(chunk, self.input)
+        let (column, pages) = guard::chunk_pages(self.meta, chunk, self.input)
             .map_err(|error| ParquetError::General(error.to_string()))?;
         let name = chunk.column_path().string();
         let feed = Feed::new(name, column, pages, self.fault.clone());
@@ -506,21 +503,24 @@ pub fn wanted_ranges(tail: &[u8], object_len: u64) -> Wanted {
         return Wanted::Footer(footer.start..tail_start);
     }
     let inside = (footer.start - tail_start) as usize..(footer.end - tail_start) as usize;
-    let ranges = panic::catch_unwind(|| column_ranges(&tail[inside], footer.start));
+    let ranges = panics::caught(|| column_ranges(&tail[inside], footer.start));
     Wanted::Ranges(ranges.unwrap_or_default())
 }
 
 fn column_ranges(footer: &[u8], data_end: u64) -> Vec<Range<u64>> {
-    let Ok(meta) = metadata(footer) else { return Vec::new() };
+    let Ok((meta, encrypted)) = metadata(footer) else { return Vec::new() };
     let Ok(plan) = Plan::new(&meta) else { return Vec::new() };
+    if plan.reads_none_of(&encrypted).is_err() {
+        return Vec::new();
+    }
     let no_limit = DecodeLimits { decompressed_bytes: u64::MAX };
     if guard::chunks(&meta, &plan.leaves, data_end, &no_limit).is_err() {
         return Vec::new();
     }
     let groups = meta.row_groups().iter().filter(|group| group.num_rows() > 0);
     let chunks = groups.flat_map(|group| plan.leaves.iter().map(|leaf| group.column(*leaf)));
-    let mut ranges: Vec<Range<u64>> =
-        chunks.filter_map(guard::chunk_range).filter(|range| !range.is_empty()).collect();
+    let chunks = chunks.filter_map(guard::chunk_range).filter(|range| !range.is_empty());
+    let mut ranges: Vec<Range<u64>> = std::iter::once(guard::HEAD).chain(chunks).collect();
     ranges.sort_by_key(|range| (range.start, range.end));
     let mut apart: Vec<Range<u64>> = Vec::with_capacity(ranges.len());
     for range in ranges {

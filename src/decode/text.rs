@@ -15,10 +15,11 @@ mod tests;
 
 use gunzip::Gunzip;
 use header::Look;
+pub(super) use header::names_of_flow_logs;
 use lines::{Line, Lines};
 use table::Table;
 
-use super::{ColumnSet, DecodeError, DecodeLimits, FlowBatch, Input, IntCell, refuse};
+use super::{ColumnSet, DecodeError, DecodeLimits, FlowBatch, Input, IntCell, refuse, sniff};
 use crate::{limits, model::QuarantineReason};
 
 /// What a gzip file begins with.
@@ -41,6 +42,10 @@ impl TextReader {
     /// Reads the header.
     pub(super) fn open(input: Input, limits: &DecodeLimits) -> Result<Self, DecodeError> {
         let mut lines = Lines::new(Gunzip::new(&input, limits.decompressed_bytes));
+        // Before there is a line: JSON may be one without an end.
+        if let Some(other) = sniff::document(lines.head()?) {
+            return Err(refuse(QuarantineReason::Format, format!("gzip, and in it {other}")));
+        }
         let table = match lines.next(Table::are_headers)? {
             None => None,
             Some(line) => Some(Table::of_first_line(line.text)?),

@@ -23,7 +23,7 @@ pub use traffic::Cluster;
 pub use writer::{DemoError, HISTORY_ROWS, LogFolder, SLOT_SECONDS, file_path, partition, slot_of};
 
 use self::writer::io_error;
-use crate::{limits, model::Timestamp};
+use crate::{config::quoted, limits, model::Timestamp};
 
 /// The seed of the demo: everybody sees the same cluster live the same life.
 pub const SEED: u64 = 9843;
@@ -151,22 +151,6 @@ fn read_config(path: &Path) -> Result<Option<String>, DemoError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(io_error("read", path)(error)),
     }
-}
-
-/// Text as a TOML basic string.
-fn quoted(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => quoted.extend(['\\', c]),
-            c if c.is_control() => {
-                write!(quoted, "\\u{:04X}", u32::from(c)).expect("a string takes every text");
-            }
-            c => quoted.push(c),
-        }
-    }
-    quoted.push('"');
-    quoted
 }
 
 /// The configuration that reads the demo's folder, with the state file in the same folder. `dir` is absolute.

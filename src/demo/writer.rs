@@ -57,7 +57,8 @@ pub enum DemoError {
     ForeignConfig(PathBuf),
     /// What has been read began later.
     #[error(
-        "this folder is in use with a shorter history, and an earlier past would not be read: choose another folder"
+        "the folder was read with a shorter history before, and what lies before that would not be read any more: \
+         choose another folder"
     )]
     ShorterPast,
     /// The path of the folder cannot be put into the configuration.

@@ -3,7 +3,12 @@
 //! Progress is a set of keys. A scan returns every key of its stretch whatever was seen before; whoever asks takes the
 //! difference with what is settled. Refuses to know what has been counted, and never uses a time of the store.
 
+pub mod dates;
 pub mod layout;
+mod listing;
+mod names;
+mod order;
+mod strangers;
 pub mod window;
 
 use std::{
@@ -12,12 +17,16 @@ use std::{
     time::Duration,
 };
 
-use layout::{Dates, Head, Layout, ParsedKey, PathNames, Step};
+use dates::{Dates, ParsedKey};
+use layout::{Head, Layout, PathNames, Step};
+use listing::{Listing, Pages};
 use window::Window;
 
 use crate::{
     limits,
-    model::{Candidate, Hour, IgnoreReason, Listed, Origin, Partition, PartitionSpan, Timestamp},
+    model::{
+        Candidate, Hour, IgnoreReason, IgnoredKey, IgnoredKeys, Listed, Origin, Partition, PartitionSpan,
+    },
     store::{FailureReason, ListRequest, ObjectStore, Operation, StoreError},
 };
 
@@ -60,7 +69,14 @@ pub struct Discovery {
     hourly: BTreeSet<String>,
     /// The root whose turn it is.
     turn: usize,
+    /// The folders that were found when accounts and regions were last looked for.
+    folders: Folders,
+    /// The folder of another layout whose turn it is.
+    other_turn: usize,
 }
+
+/// The names of folders, by the prefix that they are below.
+type Folders = BTreeMap<String, Vec<String>>;
 
 /// What the lists of a source have kept out when its accounts and regions were last looked for, at most
 /// [`limits::HINTS`] of each.
@@ -121,6 +137,8 @@ impl Discovery {
             excluded: Excluded::default(),
             hourly: BTreeSet::new(),
             turn: 0,
+            folders: Folders::new(),
+            other_turn: 0,
         }
     }
 
@@ -166,7 +184,7 @@ impl Discovery {
 
     /// Looks for accounts and regions anew. On failure the ones known before stay.
     pub async fn find_roots(&mut self) -> Result<(), StoreError> {
-        let mut listings = BTreeMap::new();
+        let mut listings = Folders::new();
         let mut excluded = Excluded::default();
         let mut roots = Vec::new();
         for head in self.spec.layout.heads() {
@@ -198,7 +216,7 @@ impl Discovery {
                 names,
             }));
         }
-        (self.roots, self.excluded) = (roots, excluded);
+        (self.roots, self.excluded, self.folders) = (roots, excluded, listings);
         Ok(())
     }
 
@@ -213,23 +231,34 @@ impl Discovery {
         }
     }
 
+    /// The folders below a prefix, where no request is needed to know them.
+    fn known_children(
+        &self,
+        head: Head<'_>,
+        depth: usize,
+        prefix: &str,
+        listings: &Folders,
+    ) -> Option<Vec<String>> {
+        if let Some(rest) = self.spec.prefix.strip_prefix(prefix)
+            && let Some((segment, _)) = rest.split_once('/')
+        {
+            return Some(vec![segment.to_owned()]);
+        }
+        if let Step::Fixed(segment) = head.step(depth) {
+            return Some(vec![segment]);
+        }
+        listings.get(prefix).cloned()
+    }
+
     async fn children(
         &self,
         head: Head<'_>,
         depth: usize,
         prefix: &str,
-        listings: &mut BTreeMap<String, Vec<String>>,
+        listings: &mut Folders,
     ) -> Result<Vec<String>, StoreError> {
-        if let Some(rest) = self.spec.prefix.strip_prefix(prefix)
-            && let Some((segment, _)) = rest.split_once('/')
-        {
-            return Ok(vec![segment.to_owned()]);
-        }
-        if let Step::Fixed(segment) = head.step(depth) {
-            return Ok(vec![segment]);
-        }
-        if let Some(known) = listings.get(prefix) {
-            return Ok(known.clone());
+        if let Some(known) = self.known_children(head, depth, prefix, listings) {
+            return Ok(known);
         }
         let mut pages = Pages::new(prefix.to_owned(), None, true);
         let mut segments = Vec::new();
@@ -265,18 +294,18 @@ impl Discovery {
     fn scan_of<'a>(&self, roots: impl Iterator<Item = &'a Root>, window: Window, whole_days: bool) -> Scan {
         let roots = roots.map(|root| {
             let whole_day = root.dates.may_mix() && (whole_days || !self.hourly.contains(&root.prefix));
-            let after = root.dates.boundary(&root.prefix, window.from, whole_day);
             let narrowed = self.spec.prefix.starts_with(&root.prefix);
             let prefix = if narrowed { self.spec.prefix.clone() } else { root.prefix.clone() };
-            (root.clone(), Pages::new(prefix, Some(after), false))
+            Listing::new(root.clone(), prefix, window, whole_day)
         });
         Scan {
             spec: self.spec.clone(),
             store: Arc::clone(&self.store),
             window,
-            rest: roots.collect::<Vec<_>>().into_iter(),
+            rest: roots.flatten().collect::<Vec<_>>().into_iter(),
             current: None,
             listed: 0,
+            ignored: IgnoredKeys::default(),
             failure: None,
             daily: BTreeSet::new(),
             done: BTreeSet::new(),
@@ -328,9 +357,10 @@ pub struct Scan {
     spec: SourceSpec,
     store: Arc<dyn ObjectStore>,
     window: Window,
-    rest: std::vec::IntoIter<(Root, Pages)>,
-    current: Option<(Root, Pages)>,
+    rest: std::vec::IntoIter<Listing>,
+    current: Option<Listing>,
     listed: u64,
+    ignored: IgnoredKeys,
     failure: Option<StoreError>,
     daily: BTreeSet<String>,
     done: BTreeSet<String>,
@@ -344,25 +374,22 @@ impl Scan {
             if self.current.is_none() {
                 self.current = Some(self.rest.next()?);
             }
-            let (root, pages) = self.current.as_mut()?;
-            match pages.next(&*self.store).await {
-                Ok(Some(page)) => {
-                    self.listed += page.objects.len() as u64;
-                    let (found, past) = read_page(&self.spec, self.window, root, page.objects);
+            let listing = self.current.as_mut()?;
+            match listing.next(&*self.store, self.window).await {
+                Ok(Some(objects)) => {
+                    self.listed += objects.len() as u64;
+                    let root = &listing.root;
+                    let found = read_page(&self.spec, self.window, root, objects, &mut self.ignored);
                     if found
                         .iter()
                         .any(|one| one.ignored.is_none() && one.partition.span == PartitionSpan::Day)
                     {
                         self.daily.insert(root.prefix.clone());
                     }
-                    if past {
-                        self.done.insert(root.prefix.clone());
-                        self.current = None;
-                    }
                     return Some(found);
                 }
                 Ok(None) => {
-                    self.done.insert(root.prefix.clone());
+                    self.done.insert(listing.root.prefix.clone());
                     self.current = None;
                 }
                 Err(error) => {
@@ -371,6 +398,11 @@ impl Scan {
                 }
             }
         }
+    }
+
+    /// Keys that were listed and are not to be read by their names alone.
+    pub fn ignored(&self) -> &IgnoredKeys {
+        &self.ignored
     }
 
     /// Keys that were listed.
@@ -389,10 +421,14 @@ impl Scan {
     }
 }
 
-/// The keys of a page that belong to the window, and whether the listing has gone past it.
-fn read_page(spec: &SourceSpec, window: Window, root: &Root, objects: Vec<Listed>) -> (Vec<Found>, bool) {
-    const DAY: i64 = 24 * 3600;
-    let mut past = false;
+/// The keys of a page that belong to the window.
+fn read_page(
+    spec: &SourceSpec,
+    window: Window,
+    root: &Root,
+    objects: Vec<Listed>,
+    ignored: &mut IgnoredKeys,
+) -> Vec<Found> {
     let mut found = Vec::with_capacity(objects.len());
     let mut last: Option<Partition> = None;
     for listed in objects {
@@ -401,81 +437,32 @@ fn read_page(spec: &SourceSpec, window: Window, root: &Root, objects: Vec<Listed
                 if last.as_ref() != Some(&partition) {
                     last = Some(partition.clone());
                 }
-                // Within a day, daily keys and hours interleave; a day later everything is past.
-                past |= partition.start.start() > Timestamp(window.until.0.saturating_add(DAY));
                 if !window.contains(&partition) {
                     continue;
                 }
                 let wanted = allowed_id(&spec.flow_log_ids, flow_log_id);
-                let ignored = (!wanted).then_some(IgnoreReason::Filtered);
-                found.push(Found { listed, partition, ignored });
+                let reason = (!wanted).then_some(IgnoreReason::Filtered);
+                if !wanted {
+                    ignored.note(IgnoredKey::Filtered, &listed.id.key);
+                }
+                found.push(Found { listed, partition, ignored: reason });
             }
             Err(reason) => {
+                let kind = match reason {
+                    IgnoreReason::Folder => IgnoredKey::Folder,
+                    _ => root.dates.stranger(&root.prefix, &listed.id.key),
+                };
+                ignored.note(kind, &listed.id.key);
                 found.push(Found { listed, partition: outside(spec), ignored: Some(reason) });
             }
         }
     }
-    (found, past)
+    found
 }
 
 /// A key that names no flow log cannot be one of the wanted.
 fn allowed_id(wanted: &[String], found: Option<&str>) -> bool {
     wanted.is_empty() || found.is_some_and(|found| wanted.iter().any(|one| one == found))
-}
-
-/// The pages of one listing, checked: a store that repeats a token or a key, or is out of order, would hide keys.
-#[derive(Debug)]
-struct Pages {
-    prefix: String,
-    start_after: Option<String>,
-    delimited: bool,
-    token: Option<String>,
-    last_key: Option<String>,
-    count: usize,
-    ended: bool,
-}
-
-impl Pages {
-    fn new(prefix: String, start_after: Option<String>, delimited: bool) -> Self {
-        Self { prefix, start_after, delimited, token: None, last_key: None, count: 0, ended: false }
-    }
-
-    async fn next(&mut self, store: &dyn ObjectStore) -> Result<Option<crate::store::Page>, StoreError> {
-        if self.ended {
-            return Ok(None);
-        }
-        let request = ListRequest {
-            prefix: &self.prefix,
-            start_after: self.start_after.as_deref(),
-            delimited: self.delimited,
-            page: self.token.as_deref(),
-        };
-        let page = store.list(request).await?;
-        self.count += 1;
-        if self.count > limits::LIST_PAGES {
-            return Err(listing_error(&self.prefix, "the listing has more pages than one source may have"));
-        }
-        let mut last_key = self.last_key.as_deref();
-        for object in &page.objects {
-            let key = object.id.key.as_str();
-            if !key.starts_with(&self.prefix) {
-                return Err(listing_error(&self.prefix, "the listing has keys outside its prefix"));
-            }
-            if last_key.is_some_and(|last| last >= key) {
-                return Err(listing_error(&self.prefix, "the listing repeats keys or is out of order"));
-            }
-            last_key = Some(key);
-        }
-        if let Some(last) = page.objects.last() {
-            self.last_key = Some(last.id.key.clone());
-        }
-        if page.next.is_some() && page.next == self.token {
-            return Err(listing_error(&self.prefix, "the listing repeats a page token"));
-        }
-        self.ended = page.next.is_none();
-        self.token.clone_from(&page.next);
-        Ok(Some(page))
-    }
 }
 
 #[cfg(test)]

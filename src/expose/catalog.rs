@@ -6,7 +6,7 @@
 use std::fmt::Write;
 
 use crate::{
-    model::{Charge, Contradiction, Doubt, NatDirection, ObjectOutcome, RecordOutcome},
+    model::{Charge, Contradiction, Doubt, IgnoredKey, NatDirection, ObjectOutcome, RecordOutcome},
     store::{FailureReason, Operation},
 };
 
@@ -340,6 +340,14 @@ pub const OVERLAPPING_FLOW_LOGS: Metric = gauge(
      the traffic of such an interface counts once for each of them.",
 )
 .labels(SOURCE);
+/// Keys that are left alone.
+pub const IGNORED_KEYS: Metric = gauge(
+    "flowcost_ignored_keys",
+    "",
+    "Keys that the last full scan listed and that are not read because of their names, by reason. other_layout and \
+     other_name look like flow logs: traffic may be missing. Folders of a layout that is not read are looked into by sample.",
+)
+.labels(&["source", "reason"]);
 /// Requests to the store.
 pub const STORE_REQUESTS: Metric = counter(
     "flowcost_store_requests_total",
@@ -421,7 +429,8 @@ pub const READY: Metric = gauge(
 pub const RELOAD_SUCCESSFUL: Metric = gauge(
     "flowcost_config_last_reload_successful",
     "",
-    "1 if the last attempt to load the configuration succeeded, else 0: then the one before it is still in force.",
+    "1 if the last attempt to load the configuration succeeded, and the file of aws.ip_ranges on the disk can be used, else \
+     0: then what was before is still in force.",
 );
 /// Age of the configuration.
 pub const RELOAD_SUCCESS: Metric = gauge(
@@ -545,6 +554,7 @@ pub const SECTIONS: &[Section] = &[
             COMMIT_FAILURES,
             SCAN_DURATION,
             OVERLAPPING_FLOW_LOGS,
+            IGNORED_KEYS,
             RELOAD_SUCCESSFUL,
             RELOAD_SUCCESS,
         ],
@@ -604,7 +614,7 @@ pub fn markdown() -> String {
 }
 
 /// What each label can say.
-fn label_values() -> [(&'static str, String); 18] {
+fn label_values() -> [(&'static str, String); 19] {
     let list =
         |values: &[&str]| values.iter().map(|value| format!("`{value}`")).collect::<Vec<_>>().join(", ");
     let zone = "a configured zone, an AZ id of the logs that no zone names, or `aws`, `internet`, `unknown`, `other`";
@@ -631,6 +641,7 @@ fn label_values() -> [(&'static str, String); 18] {
         ),
         ("operation", list(&Operation::ALL.map(Operation::as_str))),
         ("reason", list(&FailureReason::ALL.map(FailureReason::as_str))),
+        ("reason (ignored keys)", list(&IgnoredKey::ALL.map(IgnoredKey::as_str))),
         ("url", "`source.url`, always with its last slash".to_owned()),
         ("region", "`source.region`".to_owned()),
         ("filters", "eight hexadecimal digits, or `none`".to_owned()),

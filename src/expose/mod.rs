@@ -54,7 +54,10 @@ impl BuildInfo {
     pub fn current() -> Self {
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            revision: option_env!("FLOWCOST_REVISION").unwrap_or("unknown").to_owned(),
+            revision: option_env!("FLOWCOST_REVISION")
+                .filter(|one| !one.is_empty())
+                .unwrap_or("unknown")
+                .to_owned(),
         }
     }
 }

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     event::{Event, Progress, ScanKind},
     limits,
-    model::Timestamp,
+    model::{IgnoredKey, IgnoredKeys, Timestamp},
     store::{FailureReason, Operation},
 };
 
@@ -38,6 +38,8 @@ pub(super) struct SelfMetrics {
     shown: BTreeSet<Arc<str>>,
     /// Whether the last attempt to load the configuration succeeded.
     reload_successful: bool,
+    /// The file of `aws.ip_ranges` is another than the one in force, and cannot be used.
+    ip_ranges_kept: bool,
     commit_failures: u64,
 }
 
@@ -54,6 +56,7 @@ struct SourceCounts {
     pending: u64,
     progress: Progress,
     overlapping_flow_logs: u64,
+    ignored: IgnoredKeys,
     /// Why the last scan has failed; `None` after one that has not.
     scan_failure: Option<Failure>,
     /// Why an object was last put back.
@@ -74,7 +77,7 @@ impl SelfMetrics {
     pub(super) fn new<'a>(sources: impl IntoIterator<Item = &'a Arc<str>>) -> Self {
         let shown: BTreeSet<Arc<str>> = sources.into_iter().cloned().collect();
         let counts = shown.iter().map(|source| (source.clone(), SourceCounts::default())).collect();
-        Self { counts, shown, reload_successful: true, commit_failures: 0 }
+        Self { counts, shown, reload_successful: true, ip_ranges_kept: false, commit_failures: 0 }
     }
 
     /// Goes over to other sources.
@@ -144,8 +147,14 @@ impl SelfMetrics {
                 let Some(counts) = self.of(source) else { return };
                 counts.overlapping_flow_logs += pairs;
             }
-            Event::ConfigReloaded => self.reload_successful = true,
+            Event::KeysIgnored { source, keys } => {
+                let Some(counts) = self.of(source) else { return };
+                counts.ignored.clone_from(keys);
+            }
+            Event::ConfigReloaded => (self.reload_successful, self.ip_ranges_kept) = (true, false),
             Event::ConfigReloadFailed { .. } => self.reload_successful = false,
+            Event::IpRangesReplaced { .. } => self.ip_ranges_kept = false,
+            Event::IpRangesKept { .. } => self.ip_ranges_kept = true,
             Event::CertificatesReloaded
             | Event::CertificatesKept { .. }
             | Event::CredentialsMissing { .. }
@@ -169,6 +178,9 @@ impl SelfMetrics {
             | Event::Remark { .. }
             | Event::Unpriced { .. }
             | Event::ForeignRegion { .. }
+            | Event::FlowLogsUnread { .. }
+            | Event::NothingFits { .. }
+            | Event::HandshakeFailed { .. }
             | Event::SeriesLimitReached
             | Event::PartitionsSealed { .. }
             | Event::HoursFolded { .. }
@@ -225,7 +237,8 @@ impl Collector for Counted {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut page = Families::new(encoder);
         let each = || self.own.each();
-        page.single(&catalog::RELOAD_SUCCESSFUL, Value::Int(u64::from(self.own.reload_successful)))?;
+        let successful = self.own.reload_successful && !self.own.ip_ranges_kept;
+        page.single(&catalog::RELOAD_SUCCESSFUL, Value::Int(u64::from(successful)))?;
         page.family(
             &catalog::OBJECTS_PENDING,
             each().map(|(source, counts)| ([source], Value::Int(counts.pending))),
@@ -250,6 +263,10 @@ impl Collector for Counted {
             &catalog::OVERLAPPING_FLOW_LOGS,
             each().map(|(source, counts)| ([source], Value::Int(counts.overlapping_flow_logs))),
         )?;
+        let ignored = each().flat_map(|(source, counts)| {
+            IgnoredKey::ALL.map(|kind| ([source, kind.as_str()], Value::Int(counts.ignored.count(kind))))
+        });
+        page.family(&catalog::IGNORED_KEYS, ignored)?;
         let requests = each().flat_map(|(source, counts)| {
             Operation::ALL.map(|operation| {
                 ([source, operation.as_str()], Value::Int(counts.requests[operation as usize]))

@@ -223,12 +223,22 @@ impl Connection {
         let Some(tls) = self.shared.site.web.current().tls.as_ref().map(Tls::acceptor) else {
             return self.converse(stream).await;
         };
+        let peer = stream.peer_addr();
+        // It went away, speaks no TLS, or has not the certificate that is wanted: nothing else says which.
+        let failed = |error: String| {
+            if let Ok(peer) = peer {
+                self.shared.site.web.handshake_failed(peer, error);
+            }
+        };
         // No request has begun, so this is the time of a silent connection: it makes room when room is wanted.
         let stream = tokio::select! {
             handshake = timeout(self.shared.bounds.handshake_timeout, tls.accept(stream)) => match handshake {
                 Ok(Ok(stream)) => stream,
-                // Too slow, or the peer's: it went away, speaks no TLS, or has not the certificate that is wanted.
-                Ok(Err(_)) | Err(_) => return,
+                Ok(Err(error)) => return failed(error.to_string()),
+                Err(_) => {
+                    let limit = self.shared.bounds.handshake_timeout.as_secs_f64();
+                    return failed(format!("not finished within {limit} s"));
+                }
             },
             () = self.handle.close.cancelled() => return,
             () = self.shared.draining.cancelled() => return,

@@ -402,20 +402,12 @@ fn load_sources(
 ) -> rusqlite::Result<BTreeMap<Arc<str>, Source>> {
     let mut loaded = BTreeMap::new();
     for (name, id) in sources {
-        let mut progress = SourceProgress::default();
-        let mut source = Source { id: *id, begin: None, first_scan: None, last_late_scan: None };
-        let sql = "SELECT begin_at, first_scan_at, last_late_scan, scanned_through, newest_record,
-            (SELECT coalesce(sum(quarantined), 0) FROM partition WHERE source_id = source.id), first_hour
-            FROM source WHERE id = ?";
-        each(conn, sql, [id], |row| {
-            source.begin = moment(row, 0)?;
-            progress.begin = source.begin;
-            source.first_scan = moment(row, 1)?;
-            source.last_late_scan = moment(row, 2)?;
-            progress.last_full_scan = moment(row, 3)?;
-            progress.newest_record = moment(row, 4)?;
-            progress.quarantined = unsigned(row, 5)?;
-            progress.first_hour = moment(row, 6)?.map(Hour::of);
+        let progress = progress_of(conn, *id)?;
+        let begin = progress.begin;
+        let mut source = Source { id: *id, begin, first_scan: None, last_late_scan: None };
+        each(conn, "SELECT first_scan_at, last_late_scan FROM source WHERE id = ?", [id], |row| {
+            source.first_scan = moment(row, 0)?;
+            source.last_late_scan = moment(row, 1)?;
             Ok(())
         })?;
         next.sources.insert(name.clone(), progress);
@@ -423,6 +415,23 @@ fn load_sources(
     }
     next.begin = conn.query_row("SELECT min(begin_at) FROM source", [], |row| moment(row, 0))?;
     Ok(loaded)
+}
+
+/// How far a source has come.
+pub(super) fn progress_of(conn: &Connection, source: i64) -> rusqlite::Result<SourceProgress> {
+    let mut progress = SourceProgress::default();
+    let sql = "SELECT begin_at, scanned_through, newest_record, first_hour,
+        (SELECT coalesce(sum(quarantined), 0) FROM partition WHERE source_id = source.id)
+        FROM source WHERE id = ?";
+    each(conn, sql, [source], |row| {
+        progress.begin = moment(row, 0)?;
+        progress.last_full_scan = moment(row, 1)?;
+        progress.newest_record = moment(row, 2)?;
+        progress.first_hour = moment(row, 3)?.map(Hour::of);
+        progress.quarantined = unsigned(row, 4)?;
+        Ok(())
+    })?;
+    Ok(progress)
 }
 
 fn load_counters(conn: &Connection, next: &mut Snapshot) -> rusqlite::Result<()> {

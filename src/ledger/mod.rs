@@ -59,7 +59,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 pub use error::{Cause, Holder, LedgerError, OpenError};
 pub use objects::Unchanged;
 pub use quarantine::QuarantinedObject;
-pub use query::{Amounts, HistorySeries, HourRow, LedgerReader, Measure, Sum, Sums, Table};
+pub use query::{Amounts, ClosedHours, HistorySeries, HourRow, LedgerReader, Measure, Sum, Sums, Table};
 pub use recount::{
     Change, Finding, Finish, Recount, RecountError, RecountObjects, RecountPrices, RecountWish, Recounted,
 };
@@ -109,8 +109,8 @@ pub struct PriceInForce {
     pub aws_region: String,
     /// For what.
     pub charge: Charge,
-    /// How much.
-    pub price: Price,
+    /// How much; `None`: nothing.
+    pub price: Option<Price>,
 }
 
 /// What was found in the state file.

@@ -130,6 +130,20 @@ impl Ledger {
     }
 }
 
+impl Ledger {
+    /// Notes that the rules have changed, where nothing else of the configuration has. `false`: these were noted.
+    ///
+    /// # Errors
+    /// When SQLite cannot read or write.
+    pub fn note_classifier(&mut self, fingerprint: &str) -> Result<bool, LedgerError> {
+        const ACTION: &str = "note a change of the rules";
+        let transaction = self.durable(ACTION)?;
+        let changed = note_classifier(&transaction, fingerprint).map_err(while_doing(ACTION))?;
+        transaction.commit().map_err(while_doing(ACTION))?;
+        Ok(changed)
+    }
+}
+
 fn named(sources: &BTreeMap<Arc<str>, i64>, id: i64) -> Option<Arc<str>> {
     sources.iter().find(|(_, other)| **other == id).map(|(name, _)| name.clone())
 }
@@ -347,19 +361,19 @@ fn note_configuration(
     for price in &options.prices {
         note_price(conn, price, now)?;
     }
-    let classifier: String = conn.query_row("SELECT classifier FROM state", [], |row| row.get(0))?;
-    let changed = classifier != options.classifier_fingerprint;
-    if changed {
-        conn.execute("UPDATE state SET classifier = ?", [&options.classifier_fingerprint])?;
-    }
-    Ok((sources, changed))
+    Ok((sources, note_classifier(conn, &options.classifier_fingerprint)?))
 }
 
-/// Appends a price when it is not the one that was in force.
+/// Whether the rules are others than before.
+fn note_classifier(conn: &Connection, fingerprint: &str) -> rusqlite::Result<bool> {
+    let changed = "UPDATE state SET classifier = ?1 WHERE classifier != ?1";
+    Ok(conn.execute(changed, [fingerprint])? > 0)
+}
+
+/// Appends a price when it is not the one that was in force, and that there is none any more.
 fn note_price(conn: &Connection, price: &PriceInForce, now: Timestamp) -> rusqlite::Result<()> {
     let PriceInForce { aws_region, charge, price } = price;
     let charge: i64 = charge.code();
-    let wanted = (Some(stored(price.per_gigabyte.0)), stored(price.unit.bytes()));
     let last: Option<(Option<i64>, i64)> = conn
         .query_row(
             "SELECT nano_usd_per_gigabyte, gigabyte_bytes FROM price
@@ -368,6 +382,11 @@ fn note_price(conn: &Connection, price: &PriceInForce, now: Timestamp) -> rusqli
             |row| Ok((row.get(0)?, row.get(1)?)),
         )
         .optional()?;
+    let wanted = match (price, last) {
+        (Some(price), _) => (Some(stored(price.per_gigabyte.0)), stored(price.unit.bytes())),
+        (None, Some((Some(_), unit))) => (None, unit),
+        (None, _) => return Ok(()),
+    };
     if last != Some(wanted) {
         conn.execute(
             "INSERT INTO price (aws_region, charge_id, since, nano_usd_per_gigabyte, gigabyte_bytes)

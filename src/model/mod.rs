@@ -23,8 +23,8 @@ pub use flow::{
 pub use hourly::{Billed, HourlyCost, Tariff};
 pub use money::{Gigabyte, NanoUsd, Price};
 pub use object::{
-    Candidate, IgnoreReason, Listed, ObjectCounts, ObjectId, ObjectOutcome, Origin, Partition, PartitionSpan,
-    Quarantine, QuarantineReason, Settled, Settlement,
+    Candidate, IgnoreReason, IgnoredKey, IgnoredKeys, Listed, ObjectCounts, ObjectId, ObjectOutcome, Origin,
+    Partition, PartitionSpan, Quarantine, QuarantineReason, Settled, Settlement,
 };
 pub use snapshot::{Snapshot, SourceProgress, SourceSums};
 pub use time::{Clock, Hour, Timestamp};

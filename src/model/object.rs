@@ -202,12 +202,76 @@ impl IgnoreReason {
     }
 }
 
+/// What a listed key is that is not read because of its name alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum IgnoredKey {
+    /// Not a flow log.
+    Foreign,
+    /// See [`IgnoreReason::Folder`].
+    Folder,
+    /// See [`IgnoreReason::Filtered`].
+    Filtered,
+    /// A flow log by its name, in a folder that the source's layout does not read.
+    OtherLayout,
+    /// In a folder of flow logs, of their kind of file, and not named like one.
+    OtherName,
+}
+
+impl IgnoredKey {
+    /// All of them, in label order of the exposition.
+    pub const ALL: [Self; 5] =
+        [Self::Foreign, Self::Folder, Self::Filtered, Self::OtherLayout, Self::OtherName];
+
+    /// The word in log and label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Foreign => "foreign",
+            Self::Folder => "folder",
+            Self::Filtered => "filtered",
+            Self::OtherLayout => "other_layout",
+            Self::OtherName => "other_name",
+        }
+    }
+
+    /// Whether it looks like a flow log, so that traffic may be missing.
+    pub fn looks_like_a_flow_log(self) -> bool {
+        matches!(self, Self::OtherLayout | Self::OtherName)
+    }
+}
+
+/// The ignored keys of a listing, with the last one of each kind.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IgnoredKeys([(u64, Option<String>); IgnoredKey::ALL.len()]);
+
+impl IgnoredKeys {
+    /// Notes one more.
+    pub fn note(&mut self, kind: IgnoredKey, key: &str) {
+        let (count, last) = &mut self.0[kind as usize];
+        *count = count.saturating_add(1);
+        if kind.looks_like_a_flow_log() {
+            last.get_or_insert_default().clear();
+            last.get_or_insert_default().push_str(key);
+        }
+    }
+
+    /// How many of a kind.
+    pub fn count(&self, kind: IgnoredKey) -> u64 {
+        self.0[kind as usize].0
+    }
+
+    /// The last one of a kind that looks like a flow log.
+    pub fn example(&self, kind: IgnoredKey) -> Option<&str> {
+        self.0[kind as usize].1.as_deref()
+    }
+}
+
 /// Why an object is quarantined: a closed set, the same word in log, state and command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum QuarantineReason {
     /// A required column is missing, or a column has a type that cannot hold its field.
     Schema,
-    /// Neither Parquet nor gzip text, or a codec or encoding that is not supported.
+    /// Neither Parquet nor gzip text, encrypted, or with a codec or encoding that is not supported.
     Format,
     /// The bytes contradict themselves: cut short, wrong counts, a decoder error or panic.
     Corrupt,

@@ -77,10 +77,39 @@ impl SourceProgress {
         self.last_full_scan.is_some()
     }
 
+    /// The first hour that has not settled at `now`; those before it have.
+    ///
+    /// An hour settles [`limits::HOUR_SETTLES_AFTER`] after its end, when a complete scan and a record say that the
+    /// source has come past it. So an outage stands still instead of looking like quiet traffic. Hours of a source that
+    /// has ended settle by the clock.
+    pub fn settled_until(&self, now: Timestamp) -> Hour {
+        let heard = self.heard_until(now);
+        if self.has_ended() { heard.max(settles(now)) } else { heard }
+    }
+
+    /// The same, whether or not the source has ended.
+    pub fn heard_until(&self, now: Timestamp) -> Hour {
+        let due = settles(now);
+        let first = self.first(now);
+        let scanned = self.last_full_scan.map_or(first, settles);
+        let heard = self.newest_record.map_or(first, Hour::of);
+        due.min(scanned).min(heard).max(first)
+    }
+
+    /// The first hour of its own; the first that has not settled, before it began.
+    pub fn first(&self, now: Timestamp) -> Hour {
+        self.first_hour.or(self.begin.map(Hour::of)).unwrap_or_else(|| settles(now))
+    }
+
     /// Whether nothing was heard of the source for so long that nothing more is expected. Only scans that are complete
     /// can tell: one that cannot be listed is out of order, not at its end.
     pub fn has_ended(&self) -> bool {
         let heard = self.newest_record.or(self.begin);
         heard.zip(self.last_full_scan).is_some_and(|(heard, scan)| scan > heard.plus(limits::SOURCE_SILENT))
     }
+}
+
+/// The first hour that has not settled by the clock alone.
+fn settles(at: Timestamp) -> Hour {
+    Hour::of(at.minus(limits::HOUR_SETTLES_AFTER))
 }

@@ -37,24 +37,16 @@ pub(super) struct SourceHours {
 }
 
 impl SourceHours {
-    /// Those of a configured source.
-    ///
-    /// An hour is settled [`limits::HOUR_SETTLES_AFTER`] after its end, when a complete scan and a record say that the
-    /// source has come past it. So an outage stands still instead of looking like quiet traffic.
+    /// Those of a configured source, by [`SourceProgress::settled_until`].
     pub(super) fn of(
         progress: &SourceProgress,
         snapshot: &Snapshot,
         month: &Range<Hour>,
         now: Timestamp,
     ) -> Self {
-        let settles = |at: Timestamp| Hour::of(at.minus(limits::HOUR_SETTLES_AFTER));
-        let due = settles(now);
-        let first = progress.first_hour.or(progress.begin.map(Hour::of)).unwrap_or(due);
-        let scanned = progress.last_full_scan.map_or(first, settles);
-        let heard = progress.newest_record.map_or(first, Hour::of);
-        let known = due.min(scanned).min(heard).max(first);
-        let ended = progress.has_ended();
-        let until = if ended { due.max(known) } else { known };
+        let due = Hour::of(now.minus(limits::HOUR_SETTLES_AFTER));
+        let (first, known) = (progress.first(now), progress.heard_until(now));
+        let (until, ended) = (progress.settled_until(now), progress.has_ended());
 
         // Before the state's first hour nobody looked; a source that came later did not exist for it before.
         let unseen = match first_of_all(snapshot) {

@@ -11,7 +11,10 @@ mod decoders;
 #[cfg(test)]
 mod tests;
 
-use std::{any::Any, ops::ControlFlow, sync::Arc};
+use std::{
+    ops::ControlFlow,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
@@ -26,6 +29,7 @@ use crate::{
     fetch::{FetchError, Fetched, fetch_or_begin},
     limits,
     model::{Candidate, Listed, Origin, Quarantine, QuarantineReason},
+    panics::{Caught, caught},
     store::{FailureReason, StoreError, chain},
 };
 
@@ -43,7 +47,29 @@ pub struct Source {
     /// Where its objects are, and how they are found.
     pub discovery: Discovery,
     /// How its records are judged.
-    pub classifier: Arc<Classifier>,
+    pub classifier: SharedClassifier,
+}
+
+/// The classifier of a source, which another one can replace between two objects: an object keeps the one that its
+/// decoding began with.
+#[derive(Clone)]
+pub struct SharedClassifier(Arc<RwLock<Arc<Classifier>>>);
+
+impl SharedClassifier {
+    /// Begins with this one.
+    pub fn new(classifier: impl Into<Arc<Classifier>>) -> Self {
+        Self(Arc::new(RwLock::new(classifier.into())))
+    }
+
+    /// The one in force.
+    pub fn current(&self) -> Arc<Classifier> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts another one in force, for objects whose decoding has not begun.
+    pub fn replace(&self, classifier: Classifier) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(classifier);
+    }
 }
 
 /// Reads the objects of all sources.
@@ -138,14 +164,14 @@ impl Opened<'_> {
         fold: impl FnOnce(Object<'_>) -> T + Send + 'static,
     ) -> Result<Read<T>, Unread> {
         let Fetched { input, bytes_fetched, parts } = self.fetched;
-        let (origin, classifier) = (self.origin, Arc::clone(&self.source.classifier));
+        let (origin, classifier) = (self.origin, self.source.classifier.current());
         let folding = self
             .reader
             .decoders
-            .spawn(move || fold(Object { input, origin: &origin, classifier: &classifier }));
+            .spawn(move || caught(|| fold(Object { input, origin: &origin, classifier: &classifier })));
         let value = match folding.await.map_err(|error| error.try_into_panic()) {
-            Ok(value) => Ok(value),
-            Err(Ok(panic)) => Err(panicked(&*panic)),
+            Ok(value) => value.map_err(|panic| panicked(&panic)),
+            Err(Ok(panic)) => Err(panicked(&Caught::of(&*panic))),
             // The threads end with the reader, which is borrowed here.
             Err(Err(_)) => std::future::pending().await,
         };
@@ -221,10 +247,11 @@ impl From<&StoreError> for Unread {
 }
 
 /// Makes a panic over an object the reason for its quarantine.
-fn panicked(panic: &(dyn Any + Send)) -> Quarantine {
-    let message = panic.downcast_ref::<&str>().copied();
-    let message = message.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    let message = message.unwrap_or("without a message");
-    let message: String = message.chars().take(limits::DETAIL_BYTES / 4).collect();
-    Quarantine { reason: QuarantineReason::Corrupt, detail: format!("the decoder panicked: {message}") }
+fn panicked(panic: &Caught) -> Quarantine {
+    let message: String = panic.message.chars().take(limits::DETAIL_BYTES / 8).collect();
+    let place = panic.place.as_ref().map(|place| format!(" at {place}")).unwrap_or_default();
+    Quarantine {
+        reason: QuarantineReason::Corrupt,
+        detail: format!("the decoder panicked{place}: {message}"),
+    }
 }

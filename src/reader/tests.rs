@@ -69,7 +69,8 @@ fn scene(bytes: Bytes, version: &'static str, answers: usize) -> (Reader, Source
         flow_log_ids: Vec::new(),
     };
     let scope = SourceScope { name: "logs".into(), region: "us-east-1".into() };
-    let classifier = Arc::new(Classifier::new(Rules::default(), &scope, PriceBook::default(), None));
+    let rules = Classifier::new(Rules::default(), &scope, PriceBook::default(), None);
+    let classifier = SharedClassifier::new(rules);
     let source = Source { discovery: Discovery::new(spec, store.clone()), classifier };
     let partition = Partition {
         bucket: "s3://bucket".into(),

@@ -29,6 +29,31 @@ pub(super) fn reason_of(operation: Operation, status: u16, code: Option<&str>) -
     }
 }
 
+/// The region that an answer names for a bucket, where that is not the one it was asked for in: in a header of S3, or in
+/// the text of the errors by which S3 and its likes refuse a wrong region.
+pub(super) fn other_region(
+    code: Option<&str>,
+    header: Option<&str>,
+    body: &[u8],
+    ours: &str,
+) -> Option<String> {
+    let wrong = [
+        "AuthorizationHeaderMalformed",
+        "IllegalLocationConstraintException",
+        "PermanentRedirect",
+        "TemporaryRedirect",
+    ];
+    let in_body = || {
+        let text =
+            std::str::from_utf8(body).ok().filter(|_| code.is_some_and(|code| wrong.contains(&code)))?;
+        Some(text.split_once("<Region>")?.1.split_once("</Region>")?.0.trim())
+    };
+    let named = header.map(str::trim).or_else(in_body)?;
+    let is_region = (1..=64).contains(&named.len())
+        && named.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    (is_region && named != ours).then(|| named.to_owned())
+}
+
 /// A key as the listing meant it: `encoding-type=url` is that of HTML forms, with a plus for a space.
 pub(super) fn decoded(key: &str, encoded: bool) -> Result<String, Failure> {
     if !encoded {
@@ -74,6 +99,19 @@ mod tests {
         ] {
             assert_eq!(reason_of(operation, status, code), reason, "{operation:?} {status} {code:?}");
         }
+    }
+
+    #[test]
+    fn the_region_of_a_bucket_is_in_a_header_or_in_the_text_of_some_errors() {
+        let body = b"<Error><Code>AuthorizationHeaderMalformed</Code><Region>eu-west-1</Region></Error>";
+        let region = |code, header, body| other_region(code, header, body, "us-east-1");
+        assert_eq!(region(Some("PermanentRedirect"), Some("eu-west-3"), b"").expect("named"), "eu-west-3");
+        assert_eq!(region(None, Some("eu-west-3"), b"").expect("named"), "eu-west-3");
+        assert_eq!(region(Some("AuthorizationHeaderMalformed"), None, body).expect("named"), "eu-west-1");
+        assert_eq!(region(Some("AccessDenied"), None, body), None, "Garage names its region in every error");
+        assert_eq!(region(Some("AccessDenied"), Some("us-east-1"), b""), None, "it is the one");
+        assert_eq!(region(Some("PermanentRedirect"), Some("a b\"c"), b""), None, "nothing to write down");
+        assert_eq!(region(Some("PermanentRedirect"), None, b"<Region>"), None);
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod answer;
 pub mod local;
 mod retry;
 pub mod s3;
+mod s3_errors;
 mod spare;
 
 use std::{error::Error, ops::Range};

@@ -6,10 +6,7 @@
 
 use std::{
     ops::Range,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -18,26 +15,31 @@ use aws_sdk_s3::{
     Client,
     config::{Region, ResponseChecksumValidation, StalledStreamProtectionConfig, retry::RetryConfig},
     error::{ProvideErrorMetadata, SdkError},
-    operation::{RequestId, get_object::GetObjectOutput, list_objects_v2::ListObjectsV2Output},
+    operation::{RequestId, list_objects_v2::ListObjectsV2Output},
     primitives::ByteStream,
-    types::{ChecksumMode, EncodingType},
+    types::{ChecksumMode, EncodingType, RequestPayer},
 };
 use bytes::Bytes;
 use tokio::time::{sleep, timeout};
 
 use super::{
     Failure, FailureReason, ListRequest, ObjectStore, Operation, Page, Patience, StoreError,
-    answer::{decoded, reason_of},
+    answer::decoded,
     chain,
     retry::Retry,
+    s3_errors::{advised, check_headers, failure_of, has_checksum},
     spare::{Lent, Spare},
 };
 use crate::{
-    aws::{self, SdkConfig},
+    aws::{self, Routes, Shared, Unreachable},
     event::{Event, Observer},
     limits,
     model::{Listed, ObjectId},
 };
+
+/// The target of a warning of the SDK about each object whose checksum is one of checksums of its parts: it cannot be
+/// compared, nothing is wrong, and every object of a bucket may be like that.
+pub const PART_CHECKSUM_LOG: &str = "aws_sdk_s3::http_response_checksum";
 
 /// What there is to know about a bucket before the first request.
 pub struct S3Options {
@@ -51,6 +53,8 @@ pub struct S3Options {
     pub endpoint: Option<String>,
     /// Bucket in the path instead of in the host name.
     pub path_style: bool,
+    /// Says with each request that whoever asks pays for it, without which a requester-pays bucket denies it.
+    pub request_payer: bool,
     /// Is told of every request.
     pub observer: Observer,
     /// Deadlines and pauses; [`Patience::default`] outside tests.
@@ -62,6 +66,10 @@ pub struct S3Store {
     client: Client,
     source: Arc<str>,
     bucket: String,
+    /// That of the bucket, as far as the configuration knows.
+    region: String,
+    payer: Option<RequestPayer>,
+    routes: Routes,
     /// `s3://bucket`, as object ids have it.
     url: Arc<str>,
     observer: Observer,
@@ -71,8 +79,9 @@ pub struct S3Store {
 
 impl S3Store {
     /// A client of the bucket. Makes no request.
-    pub fn new(shared: &SdkConfig, options: S3Options) -> Self {
-        let mut config = aws_sdk_s3::config::Builder::from(shared).region(Region::new(options.region));
+    pub fn new(shared: &Shared, options: S3Options) -> Self {
+        let mut config =
+            aws_sdk_s3::config::Builder::from(&shared.sdk).region(Region::new(options.region.clone()));
         if let Some(endpoint) = options.endpoint {
             config = config.endpoint_url(endpoint);
         }
@@ -89,6 +98,9 @@ impl S3Store {
             url: format!("s3://{}", options.bucket).into(),
             source: options.source,
             bucket: options.bucket,
+            region: options.region,
+            payer: options.request_payer.then_some(RequestPayer::Requester),
+            routes: shared.routes.clone(),
             observer: options.observer,
             patience: options.patience,
             spare: Spare::default(),
@@ -103,24 +115,27 @@ impl S3Store {
     }
 
     /// What to report when the deadline of a request ends: the attempt under way has failed too.
-    fn out_of_time(&self, operation: Operation, under_way: bool, deadline: Duration) -> Failure {
+    fn out_of_time(&self, operation: Operation, under_way: Option<&Asked>, deadline: Duration) -> Failure {
         let failure = Failure::new(FailureReason::Timeout, format!("not done within {deadline:?}"));
-        if under_way {
-            return self.observed::<()>(operation, Err(failure)).expect_err("it was a failure");
+        match under_way {
+            Some(asked) => {
+                let failure = self.from(asked, failure);
+                self.observed::<()>(operation, Err(failure)).expect_err("it was a failure")
+            }
+            None => failure,
         }
-        failure
     }
 
     async fn list_with_retries(
         &self,
         request: ListRequest<'_>,
-        under_way: &mut bool,
+        under_way: &mut Option<Asked>,
     ) -> Result<Page, Failure> {
         let mut retry = Retry::new(&self.patience);
         loop {
-            *under_way = true;
-            let result = self.list_once(request).await;
-            *under_way = false;
+            let asked = under_way.insert(Asked::default()).clone();
+            let result = self.list_once(request, &asked).await;
+            *under_way = None;
             let failure = match self.observed(Operation::List, result) {
                 Ok(page) => return Ok(page),
                 Err(failure) => failure,
@@ -132,9 +147,8 @@ impl S3Store {
         }
     }
 
-    async fn list_once(&self, request: ListRequest<'_>) -> Result<Page, Failure> {
-        let signed = Arc::new(AtomicBool::new(false));
-        let signing = Arc::clone(&signed);
+    async fn list_once(&self, request: ListRequest<'_>, asked: &Asked) -> Result<Page, Failure> {
+        let asking = Arc::clone(&asked.0);
         let answer = self
             .client
             .list_objects_v2()
@@ -146,11 +160,12 @@ impl S3Store {
             .max_keys(limits::LIST_PAGE_KEYS)
             // XML cannot carry every character that a key may have.
             .encoding_type(EncodingType::Url)
+            .set_request_payer(self.payer.clone())
             .customize()
-            .mutate_request(move |_| signing.store(true, Ordering::Relaxed))
+            .mutate_request(move |request| drop(asking.set(request.uri().to_owned())))
             .send();
-        let output = self.answered(Operation::List, answer, &signed).await?;
-        self.page(output)
+        let output = self.answered(Operation::List, answer, asked).await?;
+        self.page(output).map_err(|failure| self.from(asked, failure))
     }
 
     /// Waits for an answer, but not for ever.
@@ -158,23 +173,39 @@ impl S3Store {
         &self,
         operation: Operation,
         answer: impl Future<Output = Result<T, SdkError<E>>>,
-        signed: &AtomicBool,
+        asked: &Asked,
     ) -> Result<T, Failure>
     where
         E: ProvideErrorMetadata + RequestId + std::error::Error + 'static,
     {
         match timeout(self.patience.answer, answer).await {
             Ok(Ok(output)) => Ok(output),
-            Ok(Err(error @ SdkError::DispatchFailure(_))) if !signed.load(Ordering::Relaxed) => {
+            Ok(Err(error @ SdkError::DispatchFailure(_))) if asked.0.get().is_none() => {
+                if let Some(wrong) = aws::no_endpoint(&error) {
+                    return Err(Failure::new(FailureReason::Other, wrong));
+                }
                 let (source, tried) = (Arc::clone(&self.source), chain(&error));
                 (self.observer)(&Event::CredentialsMissing { source, tried });
                 Err(Failure::new(FailureReason::Denied, aws::no_credentials(&error)))
             }
-            Ok(Err(error)) => Err(failure_of(operation, &error)),
+            Ok(Err(error)) => Err(match Unreachable::among(&error) {
+                Some(unreachable) => {
+                    Failure::new(failure_of(operation, &error).reason, unreachable.to_string())
+                }
+                None => self.from(asked, advised(&error, &self.region, failure_of(operation, &error))),
+            }),
             Err(_) => {
                 let detail = format!("no answer within {:?}", self.patience.answer);
-                Err(Failure::new(FailureReason::Timeout, detail))
+                Err(self.from(asked, Failure::new(FailureReason::Timeout, detail)))
             }
+        }
+    }
+
+    /// The failure, which says what answered it.
+    fn from(&self, asked: &Asked, failure: Failure) -> Failure {
+        match asked.0.get().map(|url| self.routes.to(url)) {
+            Some(route) => Failure::new(failure.reason, format!("{route}: {}", failure.detail)),
+            None => failure,
         }
     }
 
@@ -211,9 +242,9 @@ impl S3Store {
     async fn get_with_retries(&self, wanted: &Wanted<'_>, download: &mut Download) -> Result<(), Failure> {
         let mut retry = Retry::new(&self.patience);
         loop {
-            download.under_way = true;
-            let result = self.get_once(wanted, download.lent.bytes()).await;
-            download.under_way = false;
+            let asked = download.under_way.insert(Asked::default()).clone();
+            let result = self.get_once(wanted, download.lent.bytes(), &asked).await;
+            download.under_way = None;
             let Err(failure) = self.observed(Operation::Get, result) else { return Ok(()) };
             match retry.after(failure.reason) {
                 Some(pause) => sleep(pause).await,
@@ -224,11 +255,10 @@ impl S3Store {
 
     /// Asks for what `bytes` still lacks and appends it. After a failure `bytes` is what a later attempt can go on
     /// from.
-    async fn get_once(&self, wanted: &Wanted<'_>, bytes: &mut Vec<u8>) -> Result<(), Failure> {
+    async fn get_once(&self, wanted: &Wanted<'_>, bytes: &mut Vec<u8>, asked: &Asked) -> Result<(), Failure> {
         let rest = wanted.range.start + bytes.len() as u64..wanted.range.end;
         let whole = wanted.whole && bytes.is_empty();
-        let signed = Arc::new(AtomicBool::new(false));
-        let signing = Arc::clone(&signed);
+        let asking = Arc::clone(&asked.0);
         let answer = self
             .client
             .get_object()
@@ -237,11 +267,12 @@ impl S3Store {
             .set_if_match(wanted.object.version.clone())
             .set_range((!whole).then(|| format!("bytes={}-{}", rest.start, rest.end - 1)))
             .set_checksum_mode(whole.then_some(ChecksumMode::Enabled))
+            .set_request_payer(self.payer.clone())
             .customize()
-            .mutate_request(move |_| signing.store(true, Ordering::Relaxed))
+            .mutate_request(move |request| drop(asking.set(request.uri().to_owned())))
             .send();
-        let output = self.answered(Operation::Get, answer, &signed).await?;
-        check_headers(&output, wanted, &rest, whole)?;
+        let output = self.answered(Operation::Get, answer, asked).await?;
+        check_headers(&output, wanted, &rest, whole).map_err(|failure| self.from(asked, failure))?;
         let has_checksum = has_checksum(&output);
         let result = self.read(output.body, rest.end - rest.start, bytes).await;
         // To go on from the middle needs a pinned version, and gives up the checksum of the whole.
@@ -249,7 +280,7 @@ impl S3Store {
         if result.is_err() && (has_checksum || complete || wanted.object.version.is_none()) {
             bytes.clear();
         }
-        result
+        result.map_err(|failure| self.from(asked, failure))
     }
 
     /// Appends exactly `length` bytes of a body. Beyond the room that there is, memory follows what arrives, not what is
@@ -299,11 +330,11 @@ impl S3Store {
 #[async_trait]
 impl ObjectStore for S3Store {
     async fn list(&self, request: ListRequest<'_>) -> Result<Page, StoreError> {
-        let mut under_way = false;
+        let mut under_way = None;
         let deadline = self.patience.list;
         timeout(deadline, self.list_with_retries(request, &mut under_way))
             .await
-            .unwrap_or_else(|_| Err(self.out_of_time(Operation::List, under_way, deadline)))
+            .unwrap_or_else(|_| Err(self.out_of_time(Operation::List, under_way.as_ref(), deadline)))
             .map_err(|failure| {
                 failure.into_error(Operation::List, format!("{}/{}", self.url, request.prefix))
             })
@@ -324,103 +355,32 @@ impl ObjectStore for S3Store {
         // Room for a part of a usual size. What is larger grows as it arrives.
         let length = usize::try_from(wanted.range.end - wanted.range.start).unwrap_or(usize::MAX);
         let lent = self.spare.lend(length.min(limits::SPARE_BYTES));
-        let mut download = Download { lent, under_way: false };
+        let mut download = Download { lent, under_way: None };
         let deadline = self.patience.object;
         timeout(deadline, self.get_with_retries(&wanted, &mut download))
             .await
-            .unwrap_or_else(|_| Err(self.out_of_time(Operation::Get, download.under_way, deadline)))
+            .unwrap_or_else(|_| Err(self.out_of_time(Operation::Get, download.under_way.as_ref(), deadline)))
             .map_err(fail)?;
         Ok(download.lent.freeze())
     }
 }
 
+/// The url of a request, from when it is about to be signed: before that, there were no credentials.
+#[derive(Clone, Default)]
+struct Asked(Arc<OnceLock<String>>);
+
 /// What a get is to return.
-struct Wanted<'a> {
-    object: &'a Listed,
-    range: Range<u64>,
-    whole: bool,
+pub(super) struct Wanted<'a> {
+    pub(super) object: &'a Listed,
+    pub(super) range: Range<u64>,
+    pub(super) whole: bool,
 }
 
 /// What a get has so far.
 struct Download {
     lent: Lent,
-    under_way: bool,
-}
-
-/// The headers of an answer must agree with what was asked for.
-fn check_headers(
-    output: &GetObjectOutput,
-    wanted: &Wanted<'_>,
-    rest: &Range<u64>,
-    whole: bool,
-) -> Result<(), Failure> {
-    let version = wanted.object.version.as_deref();
-    // Not every store heeds If-Match.
-    if let (Some(asked), Some(got)) = (version, output.e_tag())
-        && asked.trim_matches('"') != got.trim_matches('"')
-    {
-        return Err(Failure::new(FailureReason::Changed, format!("ETag {got} instead of {asked}")));
-    }
-    // Without a version, another length is how a replaced object shows.
-    let mismatch = if version.is_none() { FailureReason::Changed } else { FailureReason::Other };
-    let length = rest.end - rest.start;
-    if let Some(announced) = output.content_length()
-        && u64::try_from(announced) != Ok(length)
-    {
-        return Err(Failure::new(mismatch, format!("{announced} bytes announced instead of {length}")));
-    }
-    if !whole {
-        let asked = format!("bytes {}-{}/", rest.start, rest.end - 1);
-        let got = output.content_range().unwrap_or("none");
-        let total = got
-            .strip_prefix(&asked)
-            .ok_or_else(|| Failure::new(FailureReason::Other, format!("range {got} instead of {asked}*")))?;
-        if total.parse::<u64>().is_ok_and(|total| total != wanted.object.size) {
-            return Err(Failure::new(mismatch, format!("object has {total} bytes")));
-        }
-    }
-    Ok(())
-}
-
-/// Whether the store sent a checksum of the whole object, which the SDK compares at the end of the body.
-fn has_checksum(output: &GetObjectOutput) -> bool {
-    output.checksum_crc32().is_some()
-        || output.checksum_crc32_c().is_some()
-        || output.checksum_crc64_nvme().is_some()
-        || output.checksum_sha1().is_some()
-        || output.checksum_sha256().is_some()
-}
-
-/// What an error of the SDK means.
-fn failure_of<E>(operation: Operation, error: &SdkError<E>) -> Failure
-where
-    E: ProvideErrorMetadata + RequestId + std::error::Error + 'static,
-{
-    let reason = match error {
-        SdkError::ServiceError(context) => {
-            let (status, error) = (context.raw().status().as_u16(), context.err());
-            let code = error.code();
-            let mut detail = format!("HTTP {status}");
-            for (before, text) in [(" ", code), (": ", error.message()), (", request ", error.request_id())] {
-                if let Some(text) = text {
-                    detail.push_str(before);
-                    detail.push_str(text);
-                }
-            }
-            if code.is_none() {
-                detail = format!("{detail}: {}", chain(error));
-            }
-            return Failure::new(reason_of(operation, status, code), detail);
-        }
-        // The headers came, the rest did not.
-        SdkError::ResponseError(_) => FailureReason::Network,
-        SdkError::TimeoutError(_) => FailureReason::Timeout,
-        SdkError::DispatchFailure(failure) if failure.is_timeout() => FailureReason::Timeout,
-        SdkError::DispatchFailure(failure) if failure.is_user() => FailureReason::Other,
-        SdkError::DispatchFailure(_) => FailureReason::Network,
-        _ => FailureReason::Other,
-    };
-    Failure::new(reason, chain(error))
+    /// The attempt under way.
+    under_way: Option<Asked>,
 }
 
 #[cfg(test)]
@@ -442,6 +402,7 @@ mod tests {
             // Nobody listens there, and nobody is asked.
             endpoint: Some("http://127.0.0.1:1".to_owned()),
             path_style: true,
+            request_payer: false,
             observer: Arc::new(move |event| {
                 if let Event::StoreRequest { failure, .. } = event {
                     seen.lock().unwrap().push(*failure);
@@ -456,7 +417,7 @@ mod tests {
                 session_name: "test".to_owned(),
             })
             .build();
-        let shared = aws::connect_as(&options.region, no_token).await;
+        let shared = aws::connect_as(&options.region, no_token).await.unwrap();
         let store = S3Store::new(&shared, options);
         let request = ListRequest { prefix: "", start_after: None, delimited: false, page: None };
         let error = store.list(request).await.expect_err("there is no token");

@@ -29,6 +29,17 @@ pub struct IpRanges {
     pub(super) ranges: Vec<(IpNet, Option<Arc<str>>, RangeService)>,
 }
 
+/// Networks in which two files differ.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct IpRangesDifference {
+    /// Only in the later one.
+    pub added: usize,
+    /// Only in the earlier one.
+    pub removed: usize,
+    /// In both, with another region or service.
+    pub changed: usize,
+}
+
 /// Why a file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum IpRangesError {
@@ -134,6 +145,21 @@ impl IpRanges {
         self.ranges.iter().map(|(network, region, service)| (network, region.as_deref(), *service))
     }
 
+    /// What has changed since an earlier file.
+    pub fn since(&self, before: &Self) -> IpRangesDifference {
+        let of = |ranges: &Self| -> BTreeMap<IpNet, (Option<Arc<str>>, RangeService)> {
+            let entry = |(network, region, service): &(IpNet, Option<Arc<str>>, RangeService)| {
+                (*network, (region.clone(), *service))
+            };
+            ranges.ranges.iter().map(entry).collect()
+        };
+        let (old, new) = (of(before), of(self));
+        let known = new.iter().filter_map(|(network, now)| Some((now, old.get(network)?)));
+        let (kept, changed) =
+            known.fold((0, 0), |(kept, changed), (now, then)| (kept + 1, changed + usize::from(now != then)));
+        IpRangesDifference { added: new.len() - kept, removed: old.len() - kept, changed }
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.ranges.is_empty()
@@ -168,6 +194,25 @@ mod tests {
         assert_eq!(found("13.32.0.0/15"), (None, RangeService::Named));
         assert_eq!(found("2600:1f18::/33"), (Some("us-east-1"), RangeService::Ec2));
         assert_eq!(ranges.len(), 4);
+    }
+
+    #[test]
+    fn a_difference_counts_networks_once() {
+        let ranges = IpRanges::parse(TEXT.as_bytes()).unwrap();
+        assert_eq!(ranges.since(&ranges), IpRangesDifference::default());
+        let later = TEXT
+            .replace("52.216.0.0/15", "52.218.0.0/16")
+            .replace(
+                "\"2600:1f18::/33\", \"region\": \"us-east-1\"",
+                "\"2600:1f18::/33\", \"region\": \"us-east-2\"",
+            )
+            .replace("2026-11-01", "2026-11-02");
+        let later = IpRanges::parse(later.as_bytes()).unwrap();
+        assert_eq!(later.since(&ranges), IpRangesDifference { added: 1, removed: 1, changed: 1 });
+        assert_eq!(
+            later.since(&IpRanges::default()),
+            IpRangesDifference { added: 4, removed: 0, changed: 0 }
+        );
     }
 
     #[test]

@@ -13,7 +13,7 @@ mod zones;
 use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
 pub use az::region_of;
-pub use ip_ranges::{IpRanges, IpRangesError, RangeService};
+pub use ip_ranges::{IpRanges, IpRangesDifference, IpRangesError, RangeService};
 pub use spec::{
     Billing, EndpointAt, ForwarderSpec, GatewayPath, GatewaySpec, NoCharge, PublicNets, Scope, ServiceSpec,
     ZoneSpec,

@@ -110,12 +110,21 @@ def compare_day(ask, what, state, day):
 
 
 class Victoria:
-    """A VictoriaMetrics that is given a text. Instant queries of it look half a minute back unless told not to."""
+    """A VictoriaMetrics that is given a text. Instant queries of it look half a minute back unless told not to. Where there is a
+    target, it scrapes that every second as well."""
 
-    def __init__(self, binary, folder):
+    def __init__(self, binary, folder, target_port=None):
         self.port = free_port()
         command = [binary, f"-storageDataPath={folder / 'victoria'}", f"-httpListenAddr=127.0.0.1:{self.port}"]
         command += ["-retentionPeriod=10y", "-search.latencyOffset=0s"]
+        if target_port is not None:
+            config = folder / "victoria.yml"
+            config.write_text(
+                "global: {scrape_interval: 1s, scrape_timeout: 1s}\n"
+                "scrape_configs:\n"
+                f"  - {{job_name: flowcost, static_configs: [{{targets: ['127.0.0.1:{target_port}']}}]}}\n"
+            )
+            command += [f"-promscrape.config={config}"]
         self.process = Process("VictoriaMetrics", command, folder / "victoria.log")
         until("VictoriaMetrics is ready", lambda: self.process.alive() and fetch(self.port, "/health"))
 

@@ -157,6 +157,18 @@ impl Cells<'_> {
         }
     }
 
+    /// A time in the unit that its size shows, rounded down to seconds (semantics 1.8).
+    fn seconds(&self, name: &str) -> Option<i64> {
+        let time = self.lenient(name)?;
+        let digits = if time > 0 { time.ilog10() + 1 } else { 0 };
+        Some(match digits {
+            ..=11 => time,
+            12..=14 => time / 1_000,
+            15..=17 => time / 1_000_000,
+            _ => time / 1_000_000_000,
+        })
+    }
+
     /// A number of at least 0, null, or a reason to call the record bad (semantics 1.15).
     fn amount(&self, name: &str) -> Result<Option<u128>, ()> {
         match self.number(name) {
@@ -202,7 +214,7 @@ const INTERFACE_TYPES: [&str; 6] = [
 
 pub(super) fn read(row: &Row, columns: &Columns, part: Part, config: &OracleConfig) -> Reading {
     let cells = Cells { row, columns };
-    let time = believed(cells.lenient("end").or_else(|| cells.lenient("start")), part);
+    let time = believed(cells.seconds("end").or_else(|| cells.seconds("start")), part);
 
     // The outcome is the first that applies (semantics 1.14).
     let no_address = ["srcaddr", "dstaddr", "pkt_srcaddr", "pkt_dstaddr"]

@@ -4,8 +4,8 @@ use std::{collections::HashMap, sync::Arc};
 
 use arrow::{
     array::{
-        ArrayRef, BinaryArray, DictionaryArray, Float64Array, Int16Array, Int32Array, Int64Array,
-        LargeBinaryArray, LargeStringArray, RecordBatch, StringArray, StringViewArray,
+        ArrayRef, BinaryArray, Decimal128Array, DictionaryArray, Float64Array, Int16Array, Int32Array,
+        Int64Array, LargeBinaryArray, LargeStringArray, RecordBatch, StringArray, StringViewArray,
         TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray, UInt16Array,
         UInt32Array, UInt64Array,
     },
@@ -129,27 +129,37 @@ enum Cell {
 
 /// A column of numbers in one of the types of semantics 1.8 that can hold them.
 fn numbers(column: &str, cells: &[Cell], dice: &mut Dice) -> ArrayRef {
-    const EXACT: i64 = 1 << 53;
+    const EXACT: i64 = (1 << 53) - 1;
     let readable: Vec<i64> = cells
         .iter()
         .filter_map(|cell| if let Cell::Whole(number) = cell { Some(*number) } else { None })
         .collect();
     let floats = readable.iter().all(|number| (-EXACT..=EXACT).contains(number));
     if cells.contains(&Cell::Unreadable) {
-        return if floats && dice.roll(2) == 1 { as_floats(cells, dice) } else { as_texts(cells, dice) };
+        return if floats && dice.roll(2) == 1 {
+            as_floats(column, cells, dice)
+        } else {
+            as_texts(cells, dice)
+        };
     }
     let whole: Vec<Option<i64>> =
         cells.iter().map(|cell| if let Cell::Whole(number) = cell { Some(*number) } else { None }).collect();
-    let choice = dice.roll(16);
+    let choice = dice.roll(18);
     narrow::<i32, Int32Array>(&whole, matches!(choice, 1..=6))
         .or_else(|| narrow::<i16, Int16Array>(&whole, choice == 7))
         .or_else(|| narrow::<u16, UInt16Array>(&whole, choice == 8))
         .or_else(|| narrow::<u32, UInt32Array>(&whole, choice == 9))
         .or_else(|| narrow::<u64, UInt64Array>(&whole, choice == 10))
-        .or_else(|| (choice == 11 && floats).then(|| as_floats(cells, dice)))
+        .or_else(|| (choice == 11 && floats).then(|| as_floats(column, cells, dice)))
         .or_else(|| (choice == 12).then(|| as_texts(cells, dice)))
+        .or_else(|| (choice == 13).then(|| as_decimals(&whole, dice)))
         .or_else(|| {
-            (choice > 12 && ["start", "end"].contains(&column)).then(|| as_times(&whole, dice)).flatten()
+            (choice == 14 && ["start", "end"].contains(&column))
+                .then(|| in_another_unit(&whole, dice))
+                .flatten()
+        })
+        .or_else(|| {
+            (choice > 14 && ["start", "end"].contains(&column)).then(|| as_times(&whole, dice)).flatten()
         })
         .unwrap_or_else(|| Arc::new(Int64Array::from(whole)))
 }
@@ -163,12 +173,15 @@ fn narrow<N: TryFrom<i64>, A: From<Vec<Option<N>>> + arrow::array::Array + 'stat
     Some(Arc::new(A::from(cells?)))
 }
 
-fn as_floats(cells: &[Cell], dice: &mut Dice) -> ArrayRef {
-    const UNREADABLE: [f64; 5] = [1.5, f64::NAN, f64::INFINITY, 1e300, 9_223_372_036_854_775_808.0];
+fn as_floats(column: &str, cells: &[Cell], dice: &mut Dice) -> ArrayRef {
+    const UNREADABLE: [f64; 5] = [1.5, f64::NEG_INFINITY, f64::INFINITY, 1e300, 9_007_199_254_740_992.0];
+    // A fraction of a time is rounded down.
+    let is_time = ["start", "end"].contains(&column);
+    let unreadable = &UNREADABLE[usize::from(is_time)..];
     let floats = cells.iter().map(|cell| match cell {
-        Cell::Null => None,
+        Cell::Null => [None, Some(f64::NAN)][dice.roll(2)],
         Cell::Whole(number) => Some(*number as f64),
-        Cell::Unreadable => Some(UNREADABLE[dice.roll(UNREADABLE.len())]),
+        Cell::Unreadable => Some(unreadable[dice.roll(unreadable.len())]),
     });
     Arc::new(floats.collect::<Float64Array>())
 }
@@ -180,6 +193,28 @@ fn as_texts(cells: &[Cell], dice: &mut Dice) -> ArrayRef {
         Cell::Unreadable => Some(UNREADABLE[dice.roll(UNREADABLE.len())].to_owned()),
     };
     Arc::new(cells.iter().map(|cell| text(cell, dice)).collect::<StringArray>())
+}
+
+/// With or without digits behind the point.
+fn as_decimals(cells: &[Option<i64>], dice: &mut Dice) -> ArrayRef {
+    let scale = [0, 3][dice.roll(2)];
+    let decimals = cells.iter().map(|cell| cell.map(|number| i128::from(number) * 10_i128.pow(scale)));
+    let decimals = Decimal128Array::from(decimals.collect::<Vec<_>>());
+    Arc::new(decimals.with_precision_and_scale(38, scale as i8).expect("an i64 has 19 digits"))
+}
+
+/// Times of which each shows by its size that it is not in seconds, somewhere within their seconds.
+fn in_another_unit(seconds: &[Option<i64>], dice: &mut Dice) -> Option<ArrayRef> {
+    let a_second = [1_000, 1_000_000, 1_000_000_000][dice.roll(3)];
+    let times = seconds.iter().map(|second| match second {
+        None => Some(None),
+        Some(second) if (100_000_000..9_000_000_000).contains(second) => {
+            Some(Some(second * a_second + dice.roll(a_second as usize) as i64))
+        }
+        Some(_) => None,
+    });
+    let times: Vec<Option<i64>> = times.collect::<Option<_>>()?;
+    Some(Arc::new(Int64Array::from(times)))
 }
 
 /// Timestamps somewhere within their seconds.

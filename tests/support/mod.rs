@@ -6,6 +6,7 @@ pub(crate) mod craft;
 pub(crate) mod events;
 pub(crate) mod exporter;
 mod memory;
+pub(crate) mod network;
 pub(crate) mod s3;
 pub(crate) mod scrape;
 pub(crate) mod sums;

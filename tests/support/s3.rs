@@ -51,7 +51,7 @@ pub(crate) const SECRET_KEY: &str = "not-a-secret-but-long-enough-for-a-key";
 /// A store with keys of its own, whatever the environment has.
 pub(crate) async fn connect(options: S3Options, secret: &str) -> S3Store {
     let keys = Credentials::new(ACCESS_KEY, secret, None, None, "test");
-    S3Store::new(&aws::connect_as(&options.region, keys).await, options)
+    S3Store::new(&aws::connect_as(&options.region, keys).await.unwrap(), options)
 }
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -71,6 +71,8 @@ pub(crate) struct RequestInfo {
     pub(crate) query: BTreeMap<String, String>,
     pub(crate) range: Option<String>,
     pub(crate) if_match: Option<String>,
+    /// `x-amz-request-payer`
+    pub(crate) payer: Option<String>,
 }
 
 /// What goes wrong with one request. `n` counts bytes of the answer's body.
@@ -92,6 +94,10 @@ pub(crate) enum Fault {
     Archived,
     /// Any status with any body.
     Answer(u16, String),
+    /// 301 PermanentRedirect, which names the region of the bucket.
+    Moved(&'static str),
+    /// A checksum of the checksums of three parts, as multipart uploads leave it.
+    ChecksumOfParts,
     /// The connection breaks after n bytes of the body.
     ResetMidBody(usize),
     /// The connection breaks before any answer.
@@ -150,6 +156,11 @@ impl S3Server {
         Self { address, state, stop: Some(stop), thread: Some(thread) }
     }
 
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The endpoint.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
@@ -163,6 +174,7 @@ impl S3Server {
             region: "eu-central-1".to_owned(),
             endpoint: Some(self.url()),
             path_style: true,
+            request_payer: false,
             observer,
             patience: Patience {
                 backoff: Duration::from_millis(1),
@@ -339,6 +351,10 @@ async fn handle(
         Some(Fault::Archived) => error(403, "InvalidObjectState"),
         Some(Fault::BadXml) => answer(200, "<html><p>Welcome to the hotel's network".to_owned()),
         Some(Fault::Answer(status, body)) => answer(status, body),
+        Some(Fault::Moved(region)) => error(301, "PermanentRedirect").map(|mut answer| {
+            answer.headers_mut().insert("x-amz-bucket-region", region.parse().unwrap());
+            answer
+        }),
         Some(Fault::Reset) => Err("connection broken on request".into()),
         Some(Fault::Hang) => std::future::pending().await,
         Some(Fault::RepeatToken | Fault::StalePage | Fault::CutXml(_)) if token.is_none() => {
@@ -378,6 +394,7 @@ fn record(state: &State, request: &Request<Incoming>) -> Option<RequestInfo> {
         query: pairs.filter_map(|pair| pair.split_once('=')).map(|(k, v)| (decode(k), decode(v))).collect(),
         range: header(header::RANGE),
         if_match: header(header::IF_MATCH),
+        payer: request.headers().get("x-amz-request-payer").map(|payer| payer.to_str().unwrap().to_owned()),
     };
     state.log.send_modify(|log| {
         info.number += log.iter().filter(|earlier| earlier.operation == info.operation).count() as u64;
@@ -412,6 +429,12 @@ fn spoiled(fault: Fault, answer: Response<Bytes>) -> Response<Body> {
             head.headers.insert(header::CONTENT_LENGTH, announced.into());
             // A body that ends too early would make hyper keep the headers back.
             first(length).chain(stream::pending()).boxed()
+        }
+        Fault::ChecksumOfParts => {
+            let headers = &mut head.headers;
+            headers.remove("x-amz-checksum-crc64nvme");
+            headers.insert("x-amz-checksum-crc32", "i9aeUg==-3".parse().unwrap());
+            first(length).boxed()
         }
         Fault::FlipByte(n) => {
             let mut content = content.to_vec();

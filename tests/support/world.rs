@@ -27,7 +27,7 @@ use flowcost_exporter::{
         Snapshot, Timestamp,
     },
     pipeline::{Pipeline, Settings, SharedLedger},
-    reader::Source,
+    reader::{SharedClassifier, Source},
     recount::{self, Done, Job, Step},
     store::ObjectStore,
 };
@@ -227,7 +227,7 @@ impl World {
     /// A source of this name, with everything that is in a bucket.
     pub(crate) fn source(&self, name: &str, bucket: &Bucket) -> Source {
         let discovery = Discovery::new(spec(name), Arc::new(bucket.clone()));
-        Source { discovery, classifier: self.classifier.clone() }
+        Source { discovery, classifier: SharedClassifier::new(self.classifier.clone()) }
     }
 
     /// An exporter of these sources.
@@ -270,7 +270,7 @@ impl World {
         });
         let source = |(spec, store)| Source {
             discovery: Discovery::new(spec, store),
-            classifier: self.classifier.clone(),
+            classifier: SharedClassifier::new(self.classifier.clone()),
         };
         [(spec, store)].into_iter().chain(added).map(source).collect()
     }
@@ -284,6 +284,7 @@ impl World {
                 hours: hour(hours.end)..hour(hours.start),
                 prices: RecountPrices::Then,
                 classifier: self.rules_fingerprint.clone(),
+                lookback: LOOKBACK,
                 sources: self.ledger_sources(),
                 series_limit: 1_000,
             },

@@ -159,8 +159,7 @@ impl<'a> Table<'a> {
         parse: impl FnOnce(&'a str) -> Result<T, String>,
     ) -> Option<T> {
         let node = self.node(key)?;
-        let text = node.text().filter(|text| !text.is_empty());
-        match text.ok_or_else(|| "must be a text".to_owned()).and_then(parse) {
+        match node.text().ok_or_else(|| "must be a text".to_owned()).and_then(parse) {
             Ok(value) => Some(value),
             Err(wanted) => {
                 problems.push(node.secret_problem(wanted));

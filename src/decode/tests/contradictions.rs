@@ -30,7 +30,7 @@ fn what_is_no_parquet_is_named() {
     let with_footer = |len: u32| Bytes::from([&file[..file.len() - 8], &len.to_le_bytes(), b"PAR1"].concat());
     for (object, reason, part) in [
         (Bytes::from_static(&[0x1f, 0x8b, 8, 0, 0]), QuarantineReason::Corrupt, "gzip member 1"),
-        (Bytes::from_static(b"version account-id"), QuarantineReason::Format, "neither Parquet nor gzip"),
+        (Bytes::from_static(b"version account-id"), QuarantineReason::Format, "text that is not compressed"),
         (Bytes::from_static(b"P"), QuarantineReason::Format, "neither Parquet nor gzip"),
         (Bytes::from_static(b"PAR1"), QuarantineReason::Corrupt, "no footer"),
         (Bytes::from_static(b"PAR1\0\0\0\0PAR1"), QuarantineReason::Corrupt, "the footer"),
@@ -100,8 +100,8 @@ fn a_footer_that_contradicts_its_object_is_refused() {
         ("an impossible size", |chunk| chunk.set_total_uncompressed_size(-1), QuarantineReason::Corrupt),
         ("decompresses to", |chunk| chunk.set_total_uncompressed_size(1 << 40), QuarantineReason::TooLarge),
         (
-            "codec BROTLI of column srcaddr of row group 0",
-            |chunk| chunk.set_compression(Compression::BROTLI(Default::default())),
+            "codec LZO of column srcaddr of row group 0 is not read: write it as GZIP, SNAPPY or ZSTD",
+            |chunk| chunk.set_compression(Compression::LZO),
             QuarantineReason::Format,
         ),
     ];
@@ -167,5 +167,52 @@ fn a_dictionary_offset_that_means_nothing_is_not_believed() {
             chunk.into_builder().set_dictionary_page_offset(Some(offset)).build().unwrap()
         };
         assert_eq!(read_one(&with_chunk(&file, |rows| rows, change)).rows, 10, "{offset}");
+    }
+}
+
+/// The whole object, all of it in parts as they are asked for.
+#[derive(Debug)]
+struct InParts(Bytes);
+
+impl Parts for InParts {
+    fn object_len(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn get(&self, range: std::ops::Range<u64>) -> Option<Bytes> {
+        Some(self.0.slice(range.start as usize..range.end as usize))
+    }
+}
+
+/// At any size: of a large object the beginning is fetched for it.
+#[test]
+fn what_ends_like_parquet_begins_like_it() {
+    let sound = write(&log_with("az_id", same_text("use1-az1", 3)), properties());
+    let no_rows = write(&log_with("az_id", text(&[])), properties());
+    for (file, rows) in [(sound, 1), (no_rows, 0)] {
+        for (head, is_sound) in [(b"PAR1", true), (b"PAR2", false), (b"\0\0\0\0", false), (b"PARE", false)] {
+            let file = Bytes::from([&head[..], &file[4..]].concat());
+            let len = file.len() as u64;
+            let Wanted::Ranges(ranges) = parquet::wanted_ranges(&file, len) else { panic!() };
+            let end = ranges.last().unwrap().end;
+            let ranges = ranges.into_iter().chain(std::iter::once(end..len));
+            let chunks =
+                ranges.map(|range| (range.start, file.slice(range.start as usize..range.end as usize)));
+            let chunks = chunks.collect();
+            for input in [
+                Input::Whole(file.clone()),
+                Input::Sparse(SparseBytes { len, chunks }),
+                Input::Parts(Arc::new(InParts(file))),
+            ] {
+                match read_input(input) {
+                    Ok(batches) => assert!(is_sound && batches.len() == rows, "{head:?}"),
+                    other => {
+                        let why = refused(other);
+                        assert!(!is_sound && why.reason == QuarantineReason::Corrupt, "{head:?}: {why}");
+                        assert!(why.detail.starts_with("ends like Parquet but begins with"), "{why}");
+                    }
+                }
+            }
+        }
     }
 }

@@ -2,12 +2,12 @@
 
 use ::arrow::{
     array::{
-        FixedSizeBinaryArray, Float32Array, Float64Array, Int8Array, Int16Array, ListArray, NullArray,
-        TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray, TimestampSecondArray,
-        UInt8Array, UInt16Array, UInt32Array, UInt64Array,
+        Decimal128Array, Decimal256Array, FixedSizeBinaryArray, Float32Array, Float64Array, Int8Array,
+        Int16Array, ListArray, NullArray, TimestampMicrosecondArray, TimestampMillisecondArray,
+        TimestampNanosecondArray, TimestampSecondArray, UInt8Array, UInt16Array, UInt32Array, UInt64Array,
     },
     compute::{cast, concat},
-    datatypes::Int32Type,
+    datatypes::{Int32Type, i256},
 };
 
 use super::*;
@@ -302,16 +302,17 @@ fn a_type_that_cannot_hold_its_field_is_named() {
 /// Tools that know no null in a column of integers make floats of them (semantics 1.8, 1.10).
 #[test]
 fn whole_numbers_in_floats_are_numbers() {
-    let values = [0.0, -0.0, 6.0, 1_073_741_824.0, -5.0, 1.5, f64::NAN, f64::INFINITY, 9.3e18, -9.3e18];
+    let values = [0.0, -0.0, 6.0, 16_777_215.0, -5.0, f64::NAN, 1.5, f64::INFINITY, 9.3e18, -9.3e18];
     let expected = |null: bool| {
         let mut cells = vec![
             IntCell::Value(0),
             IntCell::Value(0),
             IntCell::Value(6),
-            IntCell::Value(1 << 30),
+            IntCell::Value((1 << 24) - 1),
             IntCell::Value(-5),
+            IntCell::Null,
         ];
-        cells.extend([IntCell::Bad; 5]);
+        cells.extend([IntCell::Bad; 4]);
         cells.extend(null.then_some(IntCell::Null));
         cells
     };
@@ -325,13 +326,22 @@ fn whole_numbers_in_floats_are_numbers() {
             for name in ["bytes", "packets", "srcport", "end", "traffic_path"] {
                 let batch = read_one(&write(&log_with(name, column.clone()), properties()));
                 let found = match name {
-                    "bytes" => batch.bytes,
-                    "packets" => batch.packets,
-                    "srcport" => batch.srcport,
-                    "end" => batch.end,
-                    _ => batch.traffic_path,
+                    "bytes" => batch.bytes.clone(),
+                    "packets" => batch.packets.clone(),
+                    "srcport" => batch.srcport.clone(),
+                    "end" => batch.end.clone(),
+                    _ => batch.traffic_path.clone(),
                 };
                 let mut expected = expected(null);
+                if name == "end" {
+                    expected[6] = IntCell::Value(1);
+                } else {
+                    let why = [" of a FLOAT column", " of a DOUBLE column"]
+                        [usize::from(column.data_type() == &DataType::Float64)];
+                    let fault = &batch.unreadable[0];
+                    assert_eq!((fault.field.name(), fault.row), (name, 6));
+                    assert_eq!(fault.value, format!("1.5{why} is not a whole number"));
+                }
                 if name == "traffic_path" {
                     expected
                         .iter_mut()
@@ -341,5 +351,123 @@ fn whole_numbers_in_floats_are_numbers() {
                 assert_eq!(ints(&found.unwrap()), expected, "{name} {}", column.data_type());
             }
         }
+    }
+}
+
+/// Semantics 1.10: above 2^53 and 2^24 neighbours are not told apart.
+#[test]
+fn floats_that_may_have_been_rounded_are_unreadable() {
+    let wide: ArrayRef = Arc::new(Float64Array::from(vec![9_007_199_254_740_991.0, 9_007_199_254_740_992.0]));
+    let narrow: ArrayRef = Arc::new(Float32Array::from(vec![16_777_215.0, 16_777_216.0]));
+    for (column, exact, kind) in [(wide, (1 << 53) - 1, "DOUBLE"), (narrow, (1 << 24) - 1, "FLOAT")] {
+        let batch = read_one(&write(&log_with("bytes", column), properties()));
+        assert_eq!(ints(batch.bytes.as_ref().unwrap()), [IntCell::Value(exact), IntCell::Bad]);
+        let value = exact + 1;
+        let says = format!("column bytes: {value} of a {kind} column is too large to be exact");
+        assert_eq!(batch.fault(1), says);
+    }
+}
+
+/// Semantics 1.8: decimals of every physical type.
+#[test]
+fn whole_decimals_are_numbers() {
+    let values = [Some(600_i128), None, Some(-500), Some(650), Some(i128::from(i64::MAX) * 100 + 100)];
+    let whole = [IntCell::Value(6), IntCell::Null, IntCell::Value(-5), IntCell::Bad, IntCell::Bad];
+    for precision in [4, 9, 18, 19, 38, 76] {
+        // INT32, INT64, and bytes of a fixed length, as the writer has them.
+        let rows = if precision < 38 { 4 } else { 5 };
+        let column: ArrayRef = if precision == 76 {
+            let values = values.map(|value| value.map(i256::from_i128));
+            Arc::new(Decimal256Array::from(values.to_vec()).with_precision_and_scale(76, 2).unwrap())
+        } else {
+            let column = Decimal128Array::from(values[..rows].to_vec());
+            Arc::new(column.with_precision_and_scale(precision, 2).unwrap())
+        };
+        for dictionary in [true, false] {
+            let file = |name| {
+                write(&log_with(name, column.clone()), properties().set_dictionary_enabled(dictionary))
+            };
+            let batch = read_one(&file("bytes"));
+            assert_eq!(ints(batch.bytes.as_ref().unwrap()), whole[..rows], "{precision} {dictionary}");
+            let says = "column bytes: 650e-2 of a DECIMAL column is not a 64-bit integer";
+            assert_eq!(batch.fault(3), says);
+            let batch = read_one(&file("end"));
+            let mut times = whole;
+            times[3] = IntCell::Value(6);
+            assert_eq!(ints(&batch.end.unwrap()), times[..rows], "rounded down: {precision} {dictionary}");
+        }
+    }
+    let one = |precision, scale| -> ArrayRef {
+        let column = Decimal128Array::from(vec![7, -7]).with_precision_and_scale(precision, scale);
+        Arc::new(column.unwrap())
+    };
+    for precision in [9, 18, 38] {
+        let file = write(&log_with("bytes", one(precision, 0)), properties());
+        assert_eq!(ints(&read_one(&file).bytes.unwrap()), [IntCell::Value(7), IntCell::Value(-7)]);
+        let reader = parquet::ParquetReader::open(Input::Whole(file), &LIMITS).unwrap();
+        assert_eq!(reader.reads_itself(), precision < 38, "without a point they are integers");
+    }
+    let why = refused(read(&write(&log_with("srcaddr", one(9, 0)), properties())));
+    assert_eq!(why.detail, "column srcaddr: DECIMAL cannot hold srcaddr");
+}
+
+/// Semantics 1.8: plain integers, floats, decimals and text, by their size alone.
+#[test]
+fn times_in_smaller_units_are_seconds() {
+    let second = 1_765_274_400_i64;
+    for (unit, a_second) in [
+        (TimeUnit::Seconds, 1),
+        (TimeUnit::Milliseconds, 1_000),
+        (TimeUnit::Microseconds, 1_000_000),
+        (TimeUnit::Nanoseconds, 1_000_000_000),
+    ] {
+        let times = [Some(second * a_second + a_second - 1), None];
+        let mut columns: Vec<ArrayRef> = vec![
+            Arc::new(Int64Array::from(times.to_vec())),
+            text(&[Some(&times[0].unwrap().to_string()), None]),
+            Arc::new(UInt64Array::from(times.map(|time| time.map(i64::unsigned_abs)).to_vec())),
+            Arc::new(
+                Decimal128Array::from(times.map(|time| time.map(i128::from)).to_vec())
+                    .with_precision_and_scale(38, 0)
+                    .unwrap(),
+            ),
+        ];
+        if unit < TimeUnit::Nanoseconds {
+            columns
+                .push(Arc::new(Float64Array::from(times.map(|time| time.map(|time| time as f64)).to_vec())));
+        }
+        for column in columns {
+            let kind = column.data_type().clone();
+            for name in ["start", "end", "windowend"] {
+                let batch = read_one(&write(&log_with(name, column.clone()), properties()));
+                let found = if name == "start" { batch.start } else { batch.end };
+                assert_eq!(ints(&found.unwrap()), [IntCell::Value(second), IntCell::Null], "{kind} {unit:?}");
+                assert_eq!(batch.time_unit, unit, "{kind}");
+            }
+            // Nothing else is a time.
+            if let DataType::Int64 = kind {
+                let batch = read_one(&write(&log_with("bytes", column), properties()));
+                assert_eq!(ints(&batch.bytes.unwrap())[0], IntCell::Value(times[0].unwrap()));
+                assert_eq!(batch.time_unit, TimeUnit::Seconds);
+            }
+        }
+    }
+}
+
+/// Tools make numbers of what looks like them, and lose the zeros that an account begins with.
+#[test]
+fn accounts_may_be_numbers() {
+    let ids = [Some(123_456_789_012_i64), None, Some(123_456_789), Some(-1), Some(1_000_000_000_000)];
+    let id = |id| Account::Id(id);
+    let expected = [id(123_456_789_012), Account::Null, id(123_456_789), Account::Other, Account::Other];
+    let floats = ids.map(|id| id.map(|id| id as f64));
+    let columns: [ArrayRef; 2] =
+        [Arc::new(Int64Array::from(ids.to_vec())), Arc::new(Float64Array::from(floats.to_vec()))];
+    for column in columns {
+        let mut columns = log_with("account_id", column);
+        columns.push(("flow_direction", same_text("egress", 5)));
+        columns.push(("instance_id", same_text("i-1", 5)));
+        let batch = read_one(&write(&columns, properties()));
+        assert_eq!(cells(&batch.account_id.unwrap()), expected);
     }
 }

@@ -74,6 +74,12 @@ pub(super) fn look(line: &[u8]) -> Look {
     }
 }
 
+/// How many names of flow logs a line has.
+pub(in crate::decode) fn names_of_flow_logs(line: &[u8]) -> usize {
+    let fields = line.split(|byte| *byte == b' ').take(limits::TEXT_COLUMNS);
+    fields.filter(|field| is_name(field)).count()
+}
+
 /// Whether a line begins with a name of flow logs that is whole.
 pub(super) fn begins_with_name(line: &[u8]) -> bool {
     line.split(|byte| *byte == b' ').next().is_some_and(is_name)

@@ -6,7 +6,7 @@ use memchr::memchr;
 
 use super::gunzip::{Gunzip, Piece};
 use crate::{
-    decode::{DecodeError, refuse},
+    decode::{DecodeError, refuse, sniff},
     limits,
     model::QuarantineReason,
 };
@@ -38,6 +38,18 @@ impl Lines {
     pub(super) fn new(gunzip: Gunzip) -> Self {
         let buffer = vec![0; limits::TEXT_BUFFER_BYTES].into_boxed_slice();
         Self { gunzip, buffer, start: 0, end: 0, seams: Vec::new(), ended: false, number: 0 }
+    }
+
+    /// What the text begins with: [`sniff::HEAD_BYTES`] at least, or the first line. Seams have to lie in a line that
+    /// is not complete, so it reads no further.
+    pub(super) fn head(&mut self) -> Result<&[u8], DecodeError> {
+        loop {
+            let head = &self.buffer[self.start..self.end];
+            if self.ended || head.len() as u64 >= sniff::HEAD_BYTES || memchr(b'\n', head).is_some() {
+                return Ok(&self.buffer[self.start..self.end]);
+            }
+            self.fill()?;
+        }
     }
 
     /// The next line that is not blank. The last may lack its line end, and so may the last of a gzip member: a line

@@ -11,7 +11,7 @@ use crate::{
         columns::{Binding, bind},
         field::{Column, Kind},
         interned::Interned,
-        refuse, values,
+        refuse, sniff, values,
     },
     limits,
     model::{Quarantine, QuarantineReason},
@@ -76,7 +76,8 @@ impl Table {
     pub(super) fn of_first_line(line: &[u8]) -> Result<Self, DecodeError> {
         Self::new(line).map_err(|error| match error {
             DecodeError::Quarantine(why) if look(line) == Look::Record => {
-                refuse(why.reason, format!("the first line is no header: {}", why.detail))
+                let what = sniff::without_header(line).unwrap_or(why.detail);
+                refuse(why.reason, format!("the first line is not a header: {what}"))
             }
             other => other,
         })

@@ -297,9 +297,11 @@ fn schemas_that_are_refused_or_ignored() {
         ("srcaddr dstaddr packets", "no column bytes"),
         ("version account-id bytes", "no column pkt_srcaddr or srcaddr"),
         ("srcaddr dstaddr bytes bytes", "two columns are called bytes"),
-        ("2 123456789012 eni-1 10.0.0.1", "the first line is no header: no column bytes"),
-        ("srcaddr\tdstaddr\tbytes", "the first line is no header: no column bytes"),
-        ("<html>", "the first line is no header: no column bytes"),
+        ("2 123456789012 eni-1 10.0.0.1", "the first line is not a header: no column bytes"),
+        (
+            "srcaddr\tdstaddr\tbytes",
+            "the first line is not a header: columns parted by tabs: part them by single spaces, without quotes",
+        ),
     ] {
         let why = refused(gzip(format!("{header}\n")));
         assert_eq!((why.reason, why.detail.as_str()), (QuarantineReason::Schema, detail), "{header}");

@@ -6,6 +6,7 @@
 //! what this server cannot do is refused with a reason.
 
 mod auth;
+mod clients;
 mod headers;
 mod names;
 mod rate;
@@ -14,6 +15,8 @@ mod tls;
 
 use std::{
     collections::BTreeMap,
+    fmt,
+    net::SocketAddr,
     sync::{Arc, PoisonError, RwLock},
 };
 
@@ -26,6 +29,8 @@ pub use tls::{Material, Pem, Tls, TlsFault, TlsOptions};
 
 use auth::Auth;
 use rate::Bucket;
+
+use crate::event::{Event, Observer};
 
 /// What a web configuration file says; the default is what is done without one.
 #[derive(Debug, Clone, Default)]
@@ -59,28 +64,48 @@ impl From<WebOptions> for Web {
 }
 
 /// The web configuration that the next connection and the next request see.
-#[derive(Debug, Clone)]
-pub struct WebHandle(Arc<RwLock<Arc<Web>>>);
+#[derive(Clone)]
+pub struct WebHandle {
+    current: Arc<RwLock<Arc<Web>>>,
+    /// Is told of handshakes that fail.
+    observer: Observer,
+}
+
+impl fmt::Debug for WebHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.current.fmt(f)
+    }
+}
 
 impl WebHandle {
     /// With this configuration in force.
     pub fn new(options: WebOptions) -> Self {
-        Self(Arc::new(RwLock::new(Arc::new(options.into()))))
+        Self { current: Arc::new(RwLock::new(Arc::new(options.into()))), observer: Arc::new(|_| {}) }
+    }
+
+    /// Tells `observer` of handshakes that fail.
+    #[must_use]
+    pub fn observed_by(self, observer: Observer) -> Self {
+        Self { observer, ..self }
+    }
+
+    pub(super) fn handshake_failed(&self, peer: SocketAddr, error: String) {
+        (self.observer)(&Event::HandshakeFailed { peer, error });
     }
 
     /// What is in force now.
     pub fn current(&self) -> Arc<Web> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Puts another configuration in force.
     pub fn replace(&self, options: WebOptions) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(options.into());
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(options.into());
     }
 
     /// Puts other certificates in force, unless the configuration is no longer the one that they were read for.
     pub fn replace_tls(&self, of: &Arc<Web>, tls: Tls) -> bool {
-        let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         let same = Arc::ptr_eq(&current, of);
         if same {
             let Web { headers, auth, rate, .. } = &**of;

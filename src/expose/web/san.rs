@@ -1,74 +1,37 @@
 //! The subject alternative names of a certificate, as `client_allowed_sans` compares them.
 //!
-//! Reads just enough DER (X.690) for the one extension (RFC 5280, 4.2.1.6). Invariant: input that is not as it should
-//! be has no names, so that nobody is let in because of it.
+//! Invariant: a certificate that is not as it should be has no names, so that nobody is let in because of it.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-const SEQUENCE: u8 = 0x30;
-const OBJECT_IDENTIFIER: u8 = 0x06;
-const BOOLEAN: u8 = 0x01;
-const OCTET_STRING: u8 = 0x04;
-/// `[3]`, which holds the extensions of a certificate.
-const EXTENSIONS: u8 = 0xa3;
-/// 2.5.29.17
-const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11];
+use x509_parser::{
+    certificate::X509Certificate, extensions::GeneralName, prelude::FromDer as _, x509::X509Version,
+};
 
-const EMAIL: u8 = 0x81;
-const DNS: u8 = 0x82;
-const URI: u8 = 0x86;
-const IP: u8 = 0x87;
+/// A certificate and nothing behind it.
+pub(super) fn parse(certificate: &[u8]) -> Option<X509Certificate<'_>> {
+    let (rest, certificate) = X509Certificate::from_der(certificate).ok()?;
+    rest.is_empty().then_some(certificate)
+}
+
+/// Whether it is of a version before 3, which has no extensions.
+pub(super) fn is_old(certificate: &[u8]) -> bool {
+    parse(certificate).is_some_and(|certificate| certificate.version() != X509Version::V3)
+}
 
 /// DNS, e-mail, URI and IP names.
 pub(super) fn names(certificate: &[u8]) -> Vec<String> {
-    let mut names = Vec::new();
-    if collect(certificate, &mut names).is_none() {
-        names.clear();
-    }
-    names
-}
-
-fn collect(certificate: &[u8], names: &mut Vec<String>) -> Option<()> {
-    let (certificate, _) = expect(certificate, SEQUENCE)?;
-    let (mut fields, _) = expect(certificate, SEQUENCE)?;
-    while !fields.is_empty() {
-        let (tag, content, rest) = element(fields)?;
-        fields = rest;
-        if tag == EXTENSIONS {
-            let (mut extensions, _) = expect(content, SEQUENCE)?;
-            while !extensions.is_empty() {
-                let (extension, rest) = expect(extensions, SEQUENCE)?;
-                extensions = rest;
-                add_names(extension, names)?;
-            }
+    let Some(certificate) = parse(certificate) else { return Vec::new() };
+    let Ok(Some(extension)) = certificate.subject_alternative_name() else { return Vec::new() };
+    let names = extension.value.general_names.iter().filter_map(|name| match name {
+        GeneralName::RFC822Name(text) | GeneralName::DNSName(text) | GeneralName::URI(text) => {
+            Some(Some((*text).to_owned()))
         }
-    }
-    Some(())
-}
-
-/// Adds the names of one extension, if it is the one that has names.
-fn add_names(extension: &[u8], names: &mut Vec<String>) -> Option<()> {
-    let (id, rest) = expect(extension, OBJECT_IDENTIFIER)?;
-    if id != SUBJECT_ALT_NAME {
-        return Some(());
-    }
-    // Whether it is critical comes first, where it is there at all.
-    let rest = match element(rest)? {
-        (BOOLEAN, _, rest) => rest,
-        _ => rest,
-    };
-    let (value, _) = expect(rest, OCTET_STRING)?;
-    let (mut list, _) = expect(value, SEQUENCE)?;
-    while !list.is_empty() {
-        let (tag, content, rest) = element(list)?;
-        list = rest;
-        match tag {
-            EMAIL | DNS | URI => names.push(std::str::from_utf8(content).ok()?.to_owned()),
-            IP => names.push(ip(content)?),
-            _ => {}
-        }
-    }
-    Some(())
+        GeneralName::IPAddress(address) => Some(ip(address)),
+        GeneralName::Invalid(..) => Some(None),
+        _ => None,
+    });
+    names.collect::<Option<_>>().unwrap_or_default()
 }
 
 fn ip(content: &[u8]) -> Option<String> {
@@ -76,26 +39,6 @@ fn ip(content: &[u8]) -> Option<String> {
         return Some(Ipv4Addr::from(v4).to_string());
     }
     <[u8; 16]>::try_from(content).ok().map(|v6| Ipv6Addr::from(v6).to_string())
-}
-
-fn expect(input: &[u8], wanted: u8) -> Option<(&[u8], &[u8])> {
-    let (tag, content, rest) = element(input)?;
-    (tag == wanted).then_some((content, rest))
-}
-
-/// Tag, content and what comes after the first element.
-fn element(input: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (&[tag, first], rest) = input.split_first_chunk::<2>()?;
-    let (length, rest) = match first {
-        0..=0x7f => (usize::from(first), rest),
-        0x81..=0x83 => {
-            let (digits, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-            (digits.iter().fold(0, |length, digit| length << 8 | usize::from(*digit)), rest)
-        }
-        _ => return None,
-    };
-    let (content, rest) = rest.split_at_checked(length)?;
-    Some((tag, content, rest))
 }
 
 #[cfg(test)]

@@ -14,19 +14,15 @@ use std::{
 use tokio_rustls::{
     TlsAcceptor,
     rustls::{
-        DigitallySignedStruct, DistinguishedName, Error, InconsistentKeys, RootCertStore, ServerConfig,
-        SignatureScheme,
-        client::danger::HandshakeSignatureValid,
-        crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
-        pki_types::{CertificateDer, PrivateKeyDer, UnixTime, pem::PemObject as _},
-        server::{
-            WebPkiClientVerifier,
-            danger::{ClientCertVerified, ClientCertVerifier},
-        },
+        Error, InconsistentKeys, ServerConfig,
+        crypto::{CryptoProvider, ring},
+        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+        server::danger::ClientCertVerifier,
     },
 };
 
 use super::{
+    clients::ClientVerifier,
     names::{CipherSuite, ClientAuth, Curve, TlsVersion},
     san,
 };
@@ -154,11 +150,17 @@ impl TlsOptions {
             Some(verifier) => builder.with_client_cert_verifier(verifier),
             None => builder.with_no_client_auth(),
         };
+        let is_old = chain.first().is_some_and(|own| san::is_old(own));
         let mut config = builder.with_single_cert(chain, key).map_err(|error| {
             let (key, wanted) = match error {
                 Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
                     (key_key, "is not the key of the certificate".to_owned())
                 }
+                Error::InvalidCertificate(_) if is_old => (
+                    cert_key,
+                    "is a certificate of version 1, which has no names for clients to verify: make one with subjectAltName"
+                        .to_owned(),
+                ),
                 Error::InvalidCertificate(_) => (cert_key, format!("is no certificate: {error}")),
                 _ => (key_key, format!("cannot be used: {error}")),
             };
@@ -201,28 +203,10 @@ impl TlsOptions {
         provider: &Arc<CryptoProvider>,
         client_ca: Option<&[u8]>,
     ) -> Result<Option<Arc<dyn ClientCertVerifier>>, String> {
-        let mut roots = RootCertStore::empty();
-        for certificate in client_ca.map(certificates).transpose()?.unwrap_or_default() {
-            roots.add(certificate).map_err(|error| format!("has a certificate of no use: {error}"))?;
-        }
-        let issuer = match self.client_auth {
-            ClientAuth::None => return Ok(None),
-            ClientAuth::Request | ClientAuth::RequireAny => None,
-            ClientAuth::VerifyIfGiven | ClientAuth::RequireAndVerify => {
-                let builder =
-                    WebPkiClientVerifier::builder_with_provider(roots.clone().into(), provider.clone());
-                let builder =
-                    if self.client_auth.requires() { builder } else { builder.allow_unauthenticated() };
-                Some(builder.build().map_err(|error| error.to_string())?)
-            }
-        };
-        Ok(Some(Arc::new(ClientVerifier {
-            issuer,
-            mandatory: self.client_auth.requires(),
-            allowed_sans: self.client_allowed_sans.clone(),
-            hints: roots.subjects(),
-            provider: provider.clone(),
-        })))
+        let authorities = client_ca.map(certificates).transpose()?.unwrap_or_default();
+        let (auth, sans) = (self.client_auth, self.client_allowed_sans.clone());
+        ClientVerifier::new(auth, authorities, sans, provider)
+            .map(|verifier| verifier.map(|verifier| Arc::new(verifier) as Arc<dyn ClientCertVerifier>))
     }
 }
 
@@ -287,64 +271,5 @@ impl Tls {
 
     pub(in super::super) fn acceptor(&self) -> TlsAcceptor {
         self.config.clone().into()
-    }
-}
-
-/// Holds a client's certificate against the client CA where there is one, and against the allowed names.
-#[derive(Debug)]
-struct ClientVerifier {
-    /// `None`: any issuer will do. That the client has the key of its certificate is verified all the same.
-    issuer: Option<Arc<dyn ClientCertVerifier>>,
-    mandatory: bool,
-    allowed_sans: Vec<String>,
-    hints: Vec<DistinguishedName>,
-    provider: Arc<CryptoProvider>,
-}
-
-impl ClientCertVerifier for ClientVerifier {
-    fn client_auth_mandatory(&self) -> bool {
-        self.mandatory
-    }
-
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &self.hints
-    }
-
-    fn verify_client_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        now: UnixTime,
-    ) -> Result<ClientCertVerified, Error> {
-        if let Some(issuer) = &self.issuer {
-            issuer.verify_client_cert(end_entity, intermediates, now)?;
-        }
-        let allowed = |name: &String| self.allowed_sans.contains(name);
-        if self.allowed_sans.is_empty() || san::names(end_entity).iter().any(allowed) {
-            return Ok(ClientCertVerified::assertion());
-        }
-        Err(Error::General("the client's certificate has none of client_allowed_sans".to_owned()))
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }

@@ -12,6 +12,7 @@ use std::{
     ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use rusqlite::{Connection, OpenFlags};
@@ -23,7 +24,7 @@ pub use self::{
 use super::{Ledger, OpenError, SourceSpec, book::Interner, load, open, sources};
 use crate::{
     limits,
-    model::{Charge, ChargeCounts, FlowCounts, FlowKey, Hour, Series, Timestamp},
+    model::{Charge, ChargeCounts, FlowCounts, FlowKey, Hour, Series, SourceProgress, Timestamp},
 };
 
 /// Sums of both families, of all time.
@@ -45,6 +46,23 @@ pub struct LedgerReader {
     series: BTreeMap<i64, (i64, Series)>,
     sources: BTreeMap<i64, Arc<str>>,
     regions: BTreeMap<i64, Arc<str>>,
+}
+
+/// The hours for which nothing is expected any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClosedHours {
+    /// From the first that the ledger has.
+    pub hours: Range<Hour>,
+    /// Up to which hour each source has settled them; `None`: it was never read to its end.
+    settled: BTreeMap<Arc<str>, Option<Hour>>,
+}
+
+impl ClosedHours {
+    /// Returns the sources that have not settled all hours before `end`.
+    pub fn unsettled(&self, end: Hour) -> Vec<Arc<str>> {
+        let open = self.settled.iter().filter(|(_, until)| until.is_none_or(|until| until < end));
+        open.map(|(source, _)| source.clone()).collect()
+    }
 }
 
 impl Ledger {
@@ -77,38 +95,49 @@ impl LedgerReader {
         totals().map_err(|error| self.failed(error))
     }
 
-    /// Returns the hours for which nothing is expected any more: those that had settled when these
-    /// sources were last scanned. `None` while one of them never has been.
+    /// Returns the hours for which nothing is expected any more: those that all of these sources
+    /// have settled, and those that ended `lookback` ago. `None` before the flow families are shown.
     ///
-    /// The clock alone closes no hour: while the exporter is down, nobody reads it.
+    /// The clock alone closes no hour: while the exporter is down, nobody reads it. So `lookback` is
+    /// counted back from the last complete scan of any of the sources.
     pub fn closed_hours(
         &self,
         sources: &[SourceSpec],
+        lookback: Duration,
         now: Timestamp,
-    ) -> Result<Option<Range<Hour>>, OpenError> {
+    ) -> Result<Option<ClosedHours>, OpenError> {
         let closed = || {
-            let Some(through) = self.read_through(sources)? else { return Ok(None) };
-            let end = Hour::of(now.min(through).minus(limits::HOUR_SETTLES_AFTER));
-            Ok(Some(self.first_hour()?.unwrap_or(end)..end))
+            // Before, /metrics shows no flow families.
+            let sql = "SELECT first_scan_complete FROM state";
+            if !self.conn.query_row(sql, [], |row| row.get::<_, bool>(0))? {
+                return Ok(None);
+            }
+            let mut settled = BTreeMap::new();
+            let mut last_scan = None;
+            for (source, id) in sources.iter().zip(sources::ids(&self.conn, sources)?) {
+                let progress =
+                    id.map_or(Ok(SourceProgress::default()), |id| load::progress_of(&self.conn, id))?;
+                // Of a source that was never read to its end nothing is known.
+                let until = progress.is_read().then(|| progress.settled_until(now));
+                settled.insert(source.name.clone(), until);
+                last_scan = last_scan.max(progress.last_full_scan);
+            }
+            let Some(last_scan) = last_scan else { return Ok(None) };
+            let seen = now.min(last_scan);
+            let due = Hour::of(seen.minus(limits::HOUR_SETTLES_AFTER));
+            let overdue = Hour::of(seen.minus(lookback.max(limits::HOUR_SETTLES_AFTER)));
+            // `None` is the least.
+            let all = settled.values().min().copied().flatten();
+            let end = all.map_or(overdue, |all| all.clamp(overdue, due));
+            Ok(Some(ClosedHours { hours: self.first_hour()?.unwrap_or(end)..end, settled }))
         };
         closed().map_err(|error| self.failed(error))
     }
 
-    /// Returns the moment through which all of the sources have been read.
-    fn read_through(&self, sources: &[SourceSpec]) -> rusqlite::Result<Option<Timestamp>> {
-        // Before, /metrics shows no flow families.
-        let sql = "SELECT first_scan_complete FROM state";
-        if !self.conn.query_row(sql, [], |row| row.get::<_, bool>(0))? {
-            return Ok(None);
-        }
-        let mut through = BTreeMap::new();
-        load::each(&self.conn, "SELECT id, scanned_through FROM source", [], |row| {
-            through.insert(row.get::<_, i64>(0)?, load::moment(row, 1)?);
-            Ok(())
-        })?;
-        // `None` is the least: a source that nobody has read to its end holds all back.
-        let ids = sources::ids(&self.conn, sources)?;
-        Ok(ids.into_iter().map(|id| through.get(&id?).copied().flatten()).min().flatten())
+    /// Returns the first moment whose hours are kept; those before are only in the totals.
+    pub fn kept_from(&self) -> Result<Option<Timestamp>, OpenError> {
+        let sql = "SELECT folded_before FROM state";
+        self.conn.query_row(sql, [], |row| load::moment(row, 0)).map_err(|error| self.failed(error))
     }
 
     fn first_hour(&self) -> rusqlite::Result<Option<Hour>> {

@@ -17,7 +17,7 @@ pub enum RecountError {
     /// The state was last written under other rules.
     #[error(
         "the state was last written under other rules than the configuration has: restart or reload the exporter \
-         with this configuration first"
+         with this configuration first, or wait for its next poll where only the file of aws.ip_ranges was replaced"
     )]
     OtherRules,
     /// Another one has to end first.

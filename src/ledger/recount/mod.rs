@@ -15,6 +15,7 @@ use std::{
     ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
@@ -69,6 +70,8 @@ pub struct RecountWish {
     pub prices: RecountPrices,
     /// Fingerprint of the configured rules.
     pub classifier: String,
+    /// So long after their end hours are closed that a source has not settled.
+    pub lookback: Duration,
     /// The configured sources.
     pub sources: Vec<SourceSpec>,
     /// `limits.series`
@@ -112,10 +115,10 @@ impl Ledger {
     /// See [`RecountError`].
     pub fn recount(path: &Path, wish: RecountWish, now: Timestamp) -> Result<Recount, RecountError> {
         let reader = Self::open_read_only(path)?;
-        let closed = reader.closed_hours(&wish.sources, now)?.ok_or(RecountError::NotReady)?;
+        let closed = reader.closed_hours(&wish.sources, wish.lookback, now)?.ok_or(RecountError::NotReady)?;
         drop(reader);
-        if wish.hours.is_empty() || wish.hours.end > closed.end {
-            return Err(RecountError::Unsettled { end: closed.end.start() });
+        if wish.hours.is_empty() || wish.hours.end > closed.hours.end {
+            return Err(RecountError::Unsettled { end: closed.hours.end.start() });
         }
         let conn = connect(path)?;
         let mut recount =

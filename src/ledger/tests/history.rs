@@ -1,11 +1,13 @@
 //! The hours series by series: with what was before, they are the totals.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::event::ScanKind;
+
+const LOOKBACK: Duration = Duration::from_secs(48 * 3600);
 
 fn value(measure: Measure, sums: &Sums, series: &HistorySeries) -> u64 {
     let traffic = sums.traffic.get(&series.key).copied().unwrap_or_default();
@@ -81,8 +83,9 @@ proptest! {
         let reader = Ledger::open_read_only(&place.path()).unwrap();
         let start = Hour(HOUR.0 + range.0);
         check(&reader, start..Hour(start.0 + range.1));
-        let closed = reader.closed_hours(&options().sources, now).unwrap().unwrap();
+        let closed = reader.closed_hours(&options().sources, LOOKBACK, now).unwrap().unwrap().hours;
         let first = rows.iter().map(|(hour, ..)| Hour(HOUR.0 + hour)).filter(|hour| hour.0 >= HOUR.0 + fold).min();
+        // Nothing was heard for so long that the source has ended.
         let end = Hour(HOUR.0 + 499);
         prop_assert_eq!(closed, first.unwrap_or(end)..end);
     }
@@ -122,30 +125,101 @@ fn a_charge_that_came_to_nothing_is_there_from_its_first_row() {
     }
 }
 
+/// Two sources, and which hours are closed: end, counted from the first hour, and who has not settled them.
+struct Two {
+    place: Place,
+    ledger: Ledger,
+}
+
+const ONE: (&str, &str) = ("one", "s3://one/");
+const TWO: (&str, &str) = ("two", "s3://two/");
+
+impl Two {
+    fn new() -> Self {
+        let place = Place::new();
+        let (ledger, _) = open(&place.path(), &with_sources(&[ONE, TWO]));
+        let mut two = Self { place, ledger };
+        two.hear("one", 1);
+        two.hear("two", 1);
+        two
+    }
+
+    /// A record of a source that ends at the beginning of an hour.
+    fn hear(&mut self, source: &str, hour: i64) {
+        let heard = later(hour);
+        let mut delta = delta(hour - 1, "a", 1);
+        delta.newest_record = Some(heard);
+        let mut one = settled(hour - 1, &format!("{source}-{hour}"), Settlement::Counted(delta));
+        one.candidate.source = source.into();
+        self.ledger.commit(&[one], heard).unwrap();
+    }
+
+    fn scan(&mut self, source: &str, hour: i64) {
+        self.ledger.finish_scan(source, later(hour), ScanKind::Full).unwrap();
+    }
+
+    fn closed(&self, sources: &[(&str, &str)], now: Timestamp) -> Option<(i64, Vec<Arc<str>>)> {
+        let reader = Ledger::open_read_only(&self.place.path()).unwrap();
+        let closed = reader.closed_hours(&with_sources(sources).sources, LOOKBACK, now).unwrap()?;
+        Some((closed.hours.end.0 - HOUR.0, closed.unsettled(closed.hours.end)))
+    }
+}
+
+fn later(hours: i64) -> Timestamp {
+    Timestamp(HOUR.start().0 + hours * 3600)
+}
+
 #[test]
-fn the_least_of_the_sources_and_the_clock_say_which_hours_are_closed() {
-    let place = Place::new();
-    let (one, two) = (("one", "s3://one/"), ("two", "s3://two/"));
-    let (mut ledger, _) = open(&place.path(), &with_sources(&[one, two]));
-    let later = |hours: i64| Timestamp(NOW.0 + hours * 3600);
-    let closed = |sources: &[(&str, &str)], now| {
-        let reader = Ledger::open_read_only(&place.path()).unwrap();
-        let hours = reader.closed_hours(&with_sources(sources).sources, now).unwrap();
-        hours.map(|hours| hours.end.0 - HOUR.0)
-    };
-    assert_eq!(closed(&[one, two], later(9)), None);
-    ledger.finish_scan("one", later(3), ScanKind::Full).unwrap();
-    assert_eq!(closed(&[one, two], later(9)), None);
-    assert_eq!(closed(&[one], later(9)), None, "until all of them are read there is a hole");
-    ledger.finish_scan("two", later(5), ScanKind::Full).unwrap();
-    assert_eq!(closed(&[one, two], later(9)), Some(2), "half an hour after its end");
-    assert_eq!(closed(&[two], later(9)), Some(4));
-    assert_eq!(closed(&[("renamed", "s3://two/")], later(9)), Some(4));
-    assert_eq!(closed(&[one, two], later(1)), Some(0), "a clock that was set back");
-    assert_eq!(closed(&[two, ("new", "s3://new/")], later(9)), None);
+fn an_hour_is_closed_when_every_source_has_settled_it() {
+    let mut two = Two::new();
+    assert_eq!(two.closed(&[ONE, TWO], later(9)), None);
+    two.hear("one", 8);
+    two.scan("one", 3);
+    assert_eq!(two.closed(&[ONE, TWO], later(9)), None);
+    assert_eq!(two.closed(&[ONE], later(9)), None, "until all of them are read there is a hole");
+    two.hear("two", 8);
+    two.scan("two", 5);
+    let all = |end| Some((end, vec![]));
+    assert_eq!(two.closed(&[ONE, TWO], later(9)), all(2), "half an hour after its end");
+    assert_eq!(two.closed(&[TWO], later(9)), all(4));
+    assert_eq!(two.closed(&[("renamed", "s3://two/")], later(9)), all(4));
+    two.scan("one", 9);
+    two.scan("two", 9);
+    assert_eq!(two.closed(&[ONE, TWO], later(9)), all(8), "as far as was heard of them");
+    two.hear("one", 10);
+    two.scan("one", 12);
+    two.scan("two", 12);
+    assert_eq!(two.closed(&[ONE, TWO], later(12)), all(8), "one of them is not enough");
+    assert_eq!(two.closed(&[ONE], later(12)), all(10));
+    assert_eq!(two.closed(&[ONE, TWO], later(8)), all(7), "a clock that was set back");
+}
+
+#[test]
+fn an_hour_that_is_older_than_the_lookback_is_closed_without_those_that_have_not_settled_it() {
+    let mut two = Two::new();
+    two.hear("one", 8);
+    two.hear("two", 100);
+    two.scan("one", 100);
+    two.scan("two", 100);
+    let without_one = |end| Some((end, vec!["one".into()]));
+    assert_eq!(two.closed(&[ONE, TWO], later(100)), without_one(100 - 48));
+    assert_eq!(two.closed(&[TWO], later(100)), Some((99, vec![])));
+    // While the exporter is down, no hour is closed by the clock.
+    assert_eq!(two.closed(&[ONE, TWO], later(300)), without_one(100 - 48));
+    // A source that was never read is in the baseline until it is.
+    let new = ("new", "s3://new/");
+    let without_new = Some((100 - 48, vec!["new".into()]));
+    assert_eq!(two.closed(&[TWO, new], later(100)), without_new);
+    let shared = ("new", "s3://two/");
     assert_eq!(
-        closed(&[two, ("new", "s3://two/")], later(9)),
-        None,
+        two.closed(&[TWO, shared], later(100)),
+        without_new,
         "one that shares a url is another source"
     );
+    // Silent for 14 days it has ended, and holds nothing back.
+    let silent = 8 + 14 * 24 + 1;
+    two.hear("two", silent);
+    two.scan("one", silent);
+    two.scan("two", silent);
+    assert_eq!(two.closed(&[ONE, TWO], later(silent)), Some((silent - 1, vec![])));
 }

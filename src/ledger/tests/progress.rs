@@ -97,17 +97,23 @@ fn a_changed_classifier_is_told_once() {
 #[test]
 fn prices_are_appended_when_they_change() {
     let place = Place::new();
-    let priced = |nanos, unit| {
-        let price = Price { per_gigabyte: NanoUsd(nanos), unit };
+    let noted = |price| {
         let row = PriceInForce { aws_region: "eu-west-1".into(), charge: Charge::NatHop, price };
         drop(open(&place.path(), &Options { prices: vec![row], ..options() }));
         shell(&place.path(), "SELECT count(*) FROM price")
     };
+    assert_eq!(noted(None), 0, "there never was one");
+    let priced = |nanos, unit| noted(Some(Price { per_gigabyte: NanoUsd(nanos), unit }));
     assert_eq!(priced(10, Gigabyte::Binary), 1);
     assert_eq!(priced(10, Gigabyte::Binary), 1);
     assert_eq!(priced(11, Gigabyte::Binary), 2);
     assert_eq!(priced(11, Gigabyte::Decimal), 3);
     assert_eq!(priced(10, Gigabyte::Binary), 4, "back to an old price is a change too");
+    assert_eq!(noted(None), 5);
+    let none = "SELECT nano_usd_per_gigabyte IS NULL FROM price ORDER BY id DESC LIMIT 1";
+    assert_eq!(shell(&place.path(), none), 1, "none any more");
+    assert_eq!(noted(None), 5);
+    assert_eq!(priced(10, Gigabyte::Binary), 6, "and one again");
 }
 
 /// As a kill would: nothing is taken back.

@@ -89,7 +89,7 @@ fn described() -> Options {
     let price = |charge, nano| PriceInForce {
         aws_region: "us-east-1".to_owned(),
         charge,
-        price: Price { per_gigabyte: NanoUsd(nano), unit: crate::model::Gigabyte::Binary },
+        price: Some(Price { per_gigabyte: NanoUsd(nano), unit: crate::model::Gigabyte::Binary }),
     };
     Options {
         sources: vec![

@@ -2,7 +2,8 @@
 //!
 //! `scan` lists and queues, `late` looks for what came too late, `read` settles one object at a
 //! time; `backlog` knows what is under way or put back, `progress` how far that has come; `finish`
-//! makes the end of a scan durable; `first` is what a source needs that has never been read.
+//! makes the end of a scan durable; `first` is what a source needs that has never been read;
+//! `unread` tells of flow logs that the layout does not find.
 
 mod backlog;
 mod finish;
@@ -11,18 +12,19 @@ mod late;
 mod progress;
 mod read;
 mod scan;
+mod unread;
 
 use std::{collections::BTreeSet, mem::take, sync::Arc, time::Duration};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use self::first::Trouble;
 pub(super) use self::{
     backlog::Backlog,
     finish::Outcome,
     first::{AtWork, Turn},
 };
+use self::{first::Trouble, unread::Unread};
 use super::{Context, Done, backoff, first_backoff};
 use crate::{
     classify::Classifier,
@@ -51,6 +53,7 @@ pub(super) struct Source {
     trouble: Option<Trouble>,
     /// It was said that nothing more of it is expected.
     told_ended: bool,
+    unread: Unread,
 }
 
 impl Source {
@@ -68,6 +71,7 @@ impl Source {
             read_once: false,
             trouble: None,
             told_ended: false,
+            unread: Unread::default(),
         }
     }
 
@@ -76,7 +80,7 @@ impl Source {
     }
 
     pub(super) fn classifier(&self) -> Arc<Classifier> {
-        self.logs.classifier.clone()
+        self.logs.classifier.current()
     }
 
     pub(super) fn scan_all_next(&mut self) {
@@ -171,6 +175,7 @@ impl Source {
         }
         self.logs.discovery.learn(&scan);
         self.full_due = false;
+        let _ = until(stop, self.tell_unread(context, open, scan.ignored().clone())).await;
         let late_due = progress
             .last_late_scan
             .is_none_or(|last| now >= last.plus(limits::LATE_SCAN_EVERY) || last > now);

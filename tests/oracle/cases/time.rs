@@ -1,4 +1,4 @@
-//! The hour of a record (semantics 9.1 and 9.2).
+//! The hour of a record (semantics 1.8, 9.1 and 9.2).
 
 use super::*;
 
@@ -35,8 +35,18 @@ pub(super) fn cases() -> Vec<Case> {
             at(Some(START - 3600), Some(0)),
             hour(HOUR),
         ),
-        case("an unbelievable start", at(Some(START * 1000), None), hour(HOUR)),
-        case("milliseconds", at(Some(START * 1000), Some(START * 1000 + 59_000)), hour(HOUR)),
+        case("an unbelievable start", at(Some(99_999_999_999), None), hour(HOUR)),
+        case("milliseconds", at(None, Some((START + 3600) * 1_000 + 999)), hour(HOUR + 1)),
+        case("a millisecond before", at(None, Some((START + 3600) * 1_000 - 1)), hour(HOUR)),
+        case("microseconds", at(None, Some((START + 3600) * 1_000_000)), hour(HOUR + 1)),
+        case("nanoseconds", at(None, Some((START + 3600) * 1_000_000_000)), hour(HOUR + 1)),
+        case("a start in milliseconds", at(Some((START - 1) * 1_000), None), hour(HOUR - 1)),
+        case(
+            "each time for itself",
+            at(Some(START - 3600), Some((START + 3600) * 1_000_000)),
+            hour(HOUR + 1),
+        ),
+        case("milliseconds of another day", at(None, Some((START - 2 * DAY) * 1_000)), hour(HOUR)),
         case("a negative time", at(Some(-1), Some(-1)), hour(HOUR)),
         case("the largest number", at(None, Some(i64::MAX)), hour(HOUR)),
         case("a day's partition: the hour of the end", at(None, Some(MIDNIGHT + 15 * 3600)), hour(HOUR + 5))

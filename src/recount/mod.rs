@@ -4,21 +4,14 @@
 //! is replaced only when every object that was counted and may have records in it has been read; otherwise it stays, or
 //! nothing happens.
 
-use std::{
-    collections::BTreeMap,
-    fmt::{self, Write as _},
-    ops::Range,
-    path::PathBuf,
-    sync::Arc,
-};
+mod report;
+
+use std::{collections::BTreeMap, fmt, ops::Range, path::PathBuf, sync::Arc};
 
 use crate::{
     accumulate::{DigestLimits, digest},
     app::{self, AppError},
-    cli::{
-        RecountArgs,
-        table::{columns, plain},
-    },
+    cli::{RecountArgs, table::plain},
     config::Config,
     discover::window::Window,
     ledger::{
@@ -144,6 +137,8 @@ pub struct Done {
     pub objects: u64,
     /// Their size in bytes.
     pub bytes: u64,
+    /// The same by source.
+    pub by_source: BTreeMap<Arc<str>, (u64, u64)>,
     /// What has changed; `None` after a dry run.
     pub changes: Option<Vec<Change>>,
     /// Objects that could not be read; their hours are as they were.
@@ -164,19 +159,20 @@ pub fn run(
         Ledger::abort_recount(&config.state, clock.now())?;
         return Ok("the recount is given up; nothing was changed\n".to_owned());
     }
-    let job = job(config, args, clock.now())?;
-    let mut tell = |step: Step| say(&line(&step));
+    let (job, kept_from) = job(config, args, clock.now())?;
+    let mut tell = |step: Step| say(&report::progress(&step));
     let done = app::block_on(async {
         let mut sources = Vec::new();
         for source in &config.sources {
-            sources.push(app::source(config, source, Arc::new(|_| {})).await);
+            sources.push(app::source(config, source, Arc::new(|_| {})).await?);
         }
         recount(&job, sources, clock, &mut tell).await
     })??;
-    Ok(report(&job, &done))
+    Ok(report::of(&job, &done, kept_from))
 }
 
-fn job(config: &Config, args: &RecountArgs, now: Timestamp) -> Result<Job, Failure> {
+/// What to do, and, where a dry run cannot go as far back as was asked, how far it goes.
+fn job(config: &Config, args: &RecountArgs, now: Timestamp) -> Result<(Job, Option<Timestamp>), Failure> {
     let sources = app::ledger_sources(config);
     let start = Hour::of(args.from.unwrap_or(now));
     let end = match args.to {
@@ -189,19 +185,31 @@ fn job(config: &Config, args: &RecountArgs, now: Timestamp) -> Result<Job, Failu
                 // Meant is the one that was begun, though more hours have settled since.
                 Some(hours) => hours.end,
                 None => {
-                    let closed = reader.closed_hours(&sources, now).map_err(RecountError::from)?;
-                    closed.ok_or(RecountError::NotReady)?.end
+                    let closed = reader
+                        .closed_hours(&sources, config.ingest.lookback, now)
+                        .map_err(RecountError::from)?;
+                    closed.ok_or(RecountError::NotReady)?.hours.end
                 }
             }
         }
     };
     let prices = if args.prices_now() { RecountPrices::Now } else { RecountPrices::Then };
-    Ok(Job {
+    let kept_from = if args.dry_run {
+        let reader = Ledger::open_read_only(&config.state).map_err(RecountError::from)?;
+        let kept_from = reader.kept_from().map_err(RecountError::from)?;
+        // Not one of the hours: that is an error.
+        kept_from.filter(|kept| start.start() < *kept && *kept < end.start())
+    } else {
+        None
+    };
+    let start = kept_from.map_or(start, Hour::of);
+    let job = Job {
         state: config.state.clone(),
         wish: RecountWish {
             hours: start..end.max(start),
             prices,
             classifier: config.fingerprint(),
+            lookback: config.ingest.lookback,
             sources,
             series_limit: config.limits.series,
         },
@@ -212,7 +220,8 @@ fn job(config: &Config, args: &RecountArgs, now: Timestamp) -> Result<Job, Failu
             decompressed_bytes: config.limits.decompressed_bytes,
             bad_rows: config.limits.bad_rows_per_object,
         },
-    })
+    };
+    Ok((job, kept_from))
 }
 
 /// Lists, reads, stages, swaps. Objects are read one after another, so that an exporter beside it keeps its share.
@@ -238,12 +247,20 @@ pub async fn recount(
     }
     let listed = work.len() as u64;
     let bytes = work.iter().map(|candidate| candidate.listed.size).sum();
+    let mut by_source: BTreeMap<Arc<str>, (u64, u64)> = BTreeMap::new();
+    for source in &sources {
+        by_source.entry(source.discovery.spec().name.clone()).or_default();
+    }
+    for Candidate { source, listed, .. } in &work {
+        let of = by_source.entry(source.clone()).or_default();
+        *of = (of.0 + 1, of.1 + listed.size);
+    }
     tell(Step::Listed { objects: listed, bytes, resumed: recount.is_resumed() });
+    if job.dry_run {
+        return Ok(Done { objects: listed, bytes, by_source, changes: None, problems });
+    }
     if !problems.is_empty() && !job.skip_hours {
         return Err(Failure::Refused { problems });
-    }
-    if job.dry_run {
-        return Ok(Done { objects: listed, bytes, changes: None, problems });
     }
     recount.begin(listed, bytes, clock.now())?;
     tell(Step::Begun);
@@ -263,6 +280,7 @@ pub async fn recount(
                 return Ok(Done {
                     objects: listed,
                     bytes,
+                    by_source,
                     changes: Some(changes),
                     problems: reading.problems,
                 });
@@ -375,64 +393,4 @@ impl Reading<'_> {
             }
         }
     }
-}
-
-fn line(step: &Step) -> String {
-    match step {
-        Step::Listed { objects, bytes, resumed } => {
-            let goes_on = if *resumed { ", going on with a recount that was under way" } else { "" };
-            format!(
-                "{objects} objects to read: {objects} requests or more, {}{goes_on}\n",
-                bytesize::ByteSize(*bytes)
-            )
-        }
-        Step::Begun => String::new(),
-        Step::Staged { done, of } => format!("{done} of {of} objects read\n"),
-        Step::Late(objects) => format!("{objects} objects were counted meanwhile\n"),
-    }
-}
-
-/// What has changed, for a person: one line for each label set and charge.
-fn report(job: &Job, done: &Done) -> String {
-    let Range { start, end } = &job.wish.hours;
-    let mut text = String::new();
-    if !done.problems.is_empty() {
-        let _ = write!(text, "{}{} hours stay as they were\n\n", done.problems, done.problems.skipped.len());
-    }
-    let Some(changes) = &done.changes else {
-        let (objects, size) = (done.objects, bytesize::ByteSize(done.bytes));
-        let _ = writeln!(
-            text,
-            "{objects} objects would be read, each a request or more, {size} in all; nothing was changed"
-        );
-        return text;
-    };
-    let _ = writeln!(text, "recounted {} to {}", start.start(), end.start());
-    if changes.is_empty() {
-        let _ = writeln!(text, "every label set and charge is as it was");
-        return text;
-    }
-    let mut rows = vec![
-        ["WHAT", "FROM", "TO", "PORTS", "NAT", "BYTES BEFORE", "AFTER", "USD BEFORE", "AFTER"]
-            .map(str::to_owned),
-    ];
-    for Change { charge, key, before, after } in changes.iter().take(limits::RECOUNT_LINES) {
-        let usd = |cost: crate::model::NanoUsd| charge.map_or_else(|| "-".to_owned(), |_| cost.to_string());
-        rows.push([
-            charge.map_or("traffic", |charge| charge.as_str()).to_owned(),
-            key.src_zone.to_string(),
-            key.dst_zone.to_string(),
-            key.port_group.to_string(),
-            key.nat_direction.as_str().to_owned(),
-            before.0.to_string(),
-            after.0.to_string(),
-            usd(before.1),
-            usd(after.1),
-        ]);
-    }
-    text += &columns(&rows);
-    if let Some(more) = changes.len().checked_sub(limits::RECOUNT_LINES).filter(|more| *more > 0) {
-        let _ = writeln!(text, "and {more} more");
-    }
-    text
 }
