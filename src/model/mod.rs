@@ -8,6 +8,7 @@ mod delta;
 mod doubt;
 mod flow;
 mod hourly;
+pub mod inventory;
 mod money;
 mod object;
 mod snapshot;
